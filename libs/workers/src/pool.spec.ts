@@ -1,0 +1,48 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createWorkerPool, workerEntry, type WorkerPool } from './index.js';
+
+type Example = typeof import('./example.worker.js');
+
+describe('worker pool', () => {
+  const pools: WorkerPool<Example>[] = [];
+  const open = (options: { threads?: number; maxQueued?: number } = {}) => {
+    const pool = createWorkerPool<Example>({ entry: workerEntry(import.meta.url, 'example'), ...options });
+    pools.push(pool);
+    return pool;
+  };
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.close()));
+  });
+
+  it('passes typed arrays both ways and runs off this thread', async () => {
+    const { doubled, threadId } = await open().run('double', Float32Array.of(1, 2.5));
+    expect([...doubled]).toEqual([2, 5]);
+    expect(threadId).toBeGreaterThan(0);
+  });
+
+  it('keeps code and fields of an error', async () => {
+    await expect(open().run('refuse', 'k')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'k', description: 'got it' }],
+    });
+  });
+
+  it('refuses what does not fit in the queue', async () => {
+    const pool = open({ maxQueued: 1 });
+    await pool.run('block', 1);
+    const running = pool.run('block', 300);
+    const waiting = pool.run('block', 1);
+    await expect(pool.run('block', 1)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 100 });
+    await Promise.all([running, waiting]);
+  });
+
+  it('leaves the event loop free', async () => {
+    const pool = open();
+    await pool.run('block', 1);
+    const blocked = pool.run('block', 300);
+    const before = performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(performance.now() - before).toBeLessThan(200);
+    await blocked;
+  });
+});
