@@ -1,0 +1,4 @@
+// Artifacts by key: the interface, and the store in a folder.
+export { createFolderStore } from './folder-store.js';
+export { checkedKey } from './key.js';
+export type { ArtifactContent, ArtifactDescription, ArtifactStore, PutOptions, PutResult } from './artifact-store.js';

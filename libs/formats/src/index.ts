@@ -1,0 +1,34 @@
+// File formats, as pure functions over bytes: .npy, safetensors, PyTorch checkpoints.
+
+// Tensors
+export {
+  bytesPerElement,
+  elementCount,
+  halfToNumber,
+  isTensorDtype,
+  tensor,
+  tensorDtypes,
+  toFloat32,
+} from './tensor.js';
+export type { NamedTensors, Tensor, TensorDataByDtype, TensorDtype } from './tensor.js';
+
+// NumPy
+export { decodeNpy, decodeNpyAs, encodeNpy, encodeNpyHeader } from './npy.js';
+export type { NpyArray, NpyDataByDtype, NpyDtype } from './npy.js';
+
+// safetensors
+export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
+export type { SafetensorsContent } from './safetensors.js';
+
+// PyTorch
+export {
+  readPytorchCheckpoint,
+  readPytorchFile,
+  writePytorchCheckpoint,
+  writePytorchFile,
+} from './pytorch-checkpoint.js';
+export type { PytorchCheckpoint } from './pytorch-checkpoint.js';
+export { isTensor } from './pickle-value.js';
+export type { PickleFloat, PickleKey, PickleValue } from './pickle-value.js';
+export { sgdFromStateDict, sgdToStateDict } from './sgd-state.js';
+export type { SgdState } from './sgd-state.js';

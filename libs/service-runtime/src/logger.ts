@@ -1,0 +1,20 @@
+// Structured logs: one JSON line an event, ids and sizes, never payloads.
+import { pino, type Logger as PinoLogger } from 'pino';
+
+/** The logger of a process. */
+export type Logger = PinoLogger;
+
+/** Makes the logger of the process `name`; level from `KINDRED_LOG_LEVEL` (default `info`). Lines go to stderr. */
+export function createLogger(name: string, level = process.env['KINDRED_LOG_LEVEL'] ?? 'info'): Logger {
+  const known = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+  return pino(
+    {
+      name,
+      level: known.includes(level) ? level : 'info',
+      redact: ['*.token', '*.password', '*.secretKey', 'token', 'password', 'secretKey'],
+      base: { service: name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    pino.destination({ dest: 2, sync: true }),
+  );
+}

@@ -1,0 +1,66 @@
+// Errors ↔ gRPC status, the only place where the two meet: one exhaustive table, `google.rpc` details both ways.
+import { KindredError, isKindredError, toKindredError, type ErrorCode } from '@kindred/errors';
+import { ClientError, ServerError, Status } from 'nice-grpc-common';
+import { BadRequest, ResourceInfo, RetryInfo, RichClientError, RichServerError } from 'nice-grpc-error-details';
+
+const statusByCode: Record<ErrorCode, Status> = {
+  INVALID_ARGUMENT: Status.INVALID_ARGUMENT,
+  NOT_FOUND: Status.NOT_FOUND,
+  ALREADY_EXISTS: Status.ALREADY_EXISTS,
+  PERMISSION_DENIED: Status.PERMISSION_DENIED,
+  FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
+  RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,
+  UNAVAILABLE: Status.UNAVAILABLE,
+  DEADLINE_EXCEEDED: Status.DEADLINE_EXCEEDED,
+  CANCELLED: Status.CANCELLED,
+  ABORTED: Status.ABORTED,
+  UNIMPLEMENTED: Status.UNIMPLEMENTED,
+  DATA_LOSS: Status.DATA_LOSS,
+  INTERNAL: Status.INTERNAL,
+};
+
+const codeByStatus = new Map(Object.entries(statusByCode).map(([code, status]) => [status, code as ErrorCode]));
+
+/** The gRPC error for a thrown value. The text of a fault of ours stays in the log: the caller gets `internal error`. */
+export function statusFromError(thrown: unknown): ServerError {
+  if (thrown instanceof ServerError) return thrown;
+  const error = toKindredError(thrown);
+  if (error.code === 'INTERNAL' && !isKindredError(thrown)) return new ServerError(Status.INTERNAL, 'internal error');
+  const details = [];
+  if (error.violations.length > 0) {
+    details.push(BadRequest.fromPartial({ fieldViolations: error.violations.map((violation) => ({ ...violation })) }));
+  }
+  if (error.resource !== null) {
+    details.push(ResourceInfo.fromPartial({ resourceType: error.resource.type, resourceName: error.resource.name }));
+  }
+  if (error.retryAfterMs !== null) {
+    const seconds = Math.floor(error.retryAfterMs / 1000);
+    const nanos = Math.round((error.retryAfterMs - seconds * 1000) * 1e6);
+    details.push(RetryInfo.fromPartial({ retryDelay: { seconds, nanos } }));
+  }
+  return new RichServerError(statusByCode[error.code], error.message, details);
+}
+
+/** The inverse: what a client makes of a failed call to `service`. Connection failures name the service and address. */
+export function errorFromStatus(thrown: unknown, service: string, address: string): unknown {
+  if (!(thrown instanceof ClientError)) return thrown;
+  const code = codeByStatus.get(thrown.code) ?? 'INTERNAL';
+  if (code === 'UNAVAILABLE') {
+    return new KindredError('UNAVAILABLE', `service ${service} at ${address} does not answer: ${thrown.details}`, {
+      resource: { type: 'service', name: service },
+      cause: thrown,
+    });
+  }
+  if (!(thrown instanceof RichClientError)) return new KindredError(code, thrown.details, { cause: thrown });
+  let fields: ConstructorParameters<typeof KindredError>[2] = { cause: thrown };
+  for (const detail of thrown.extra) {
+    if (detail.$type === BadRequest.$type) fields = { ...fields, violations: detail.fieldViolations };
+    if (detail.$type === ResourceInfo.$type) {
+      fields = { ...fields, resource: { type: detail.resourceType, name: detail.resourceName } };
+    }
+    if (detail.$type === RetryInfo.$type && detail.retryDelay !== undefined) {
+      fields = { ...fields, retryAfterMs: Number(detail.retryDelay.seconds) * 1000 + detail.retryDelay.nanos / 1e6 };
+    }
+  }
+  return new KindredError(code, thrown.details, fields);
+}

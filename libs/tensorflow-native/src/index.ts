@@ -1,0 +1,9 @@
+// The TensorFlow runtime in Node: the native addon, its faster operations, training and embedding as compiled graphs.
+export { loadTensorFlow } from './runtime.js';
+export type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
+export { createTrainer } from './trainer.js';
+export type { Trainer, TrainerOptions, TrainerState } from './trainer.js';
+export { createEncoder } from './encoder.js';
+export type { Embeddings, Encoder, EncoderOptions } from './encoder.js';
+export { compile } from './compile.js';
+export type { CompiledFunction, CompiledProgram, FunctionDefinition, ProgramDefinition } from './compile.js';

@@ -1,0 +1,95 @@
+// Loads the native addon, once a process, with the environment that it reads at that moment.
+import { createRequire } from 'node:module';
+import * as tf from '@tensorflow/tfjs-core';
+import { KindredError, invalidField } from '@kindred/errors';
+import type { NativeBackend } from './native.js';
+
+const packageName = '@tensorflow/tfjs-node-gpu';
+
+/** How TensorFlow is started. Read at the first call of {@link loadTensorFlow} in a process; later ones must not differ. */
+export interface TensorFlowOptions {
+  /** Threads inside one operation. @default all cores */
+  readonly intraOpThreads?: number;
+  /** Operations that may run side by side. Results are bit-identical from run to run with any number. @default 1 */
+  readonly interOpThreads?: number;
+}
+
+/** The loaded runtime. */
+export interface TensorFlowRuntime {
+  /** tfjs-core with the native backend set. */
+  readonly tf: typeof tf;
+  /** What operations run on, found out at run time. */
+  readonly device: 'cpu' | 'gpu';
+  /** TensorFlow's version, e.g. `2.21.0`. */
+  readonly version: string;
+  /** The tfjs backend over the addon. */
+  readonly backend: NativeBackend;
+}
+
+let loaded: { runtime: TensorFlowRuntime; options: TensorFlowOptions } | null = null;
+
+/**
+ * Loads TensorFlow (about 0.5 s the first time, then at once). To be called in the main thread of a process: the addon's
+ * state is process-wide, and a worker thread's `process.env` does not reach native code.
+ *
+ * @throws KindredError FAILED_PRECONDITION when the addon has not been built here, or was loaded with other options.
+ */
+export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlowRuntime {
+  if (loaded !== null) {
+    requireSameOptions(loaded.options, options);
+    return loaded.runtime;
+  }
+  setEnvironment(options);
+  loadPackage();
+  const backend = tf.backend() as unknown as NativeBackend;
+  if (tf.getBackend() !== 'tensorflow') {
+    throw new KindredError(
+      'INTERNAL',
+      `tfjs runs on the '${tf.getBackend()}' backend after ${packageName} was loaded: there are two copies of tfjs-core; run 'npm ci'`,
+    );
+  }
+  const runtime: TensorFlowRuntime = {
+    tf,
+    device: backend.binding.isUsingGpuDevice() ? 'gpu' : 'cpu',
+    version: backend.binding.TF_Version,
+    backend,
+  };
+  loaded = { runtime, options };
+  return runtime;
+}
+
+function setEnvironment({ intraOpThreads, interOpThreads = 1 }: TensorFlowOptions): void {
+  for (const [field, value] of Object.entries({ intraOpThreads, interOpThreads })) {
+    if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
+      throw invalidField(`tensorflow.${field}`, `got ${value}; allowed: a whole number above 0`);
+    }
+  }
+  // Without this oneDNN is off on AMD processors, which makes convolutions several times slower.
+  process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  if (intraOpThreads !== undefined) process.env['TF_NUM_INTRAOP_THREADS'] = String(intraOpThreads);
+  process.env['TF_NUM_INTEROP_THREADS'] = String(interOpThreads);
+}
+
+function loadPackage(): void {
+  try {
+    createRequire(import.meta.url)(packageName);
+  } catch (cause) {
+    throw new KindredError(
+      'FAILED_PRECONDITION',
+      `TensorFlow's native addon can't be loaded (${cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)}); run 'npm run setup' once, it builds it`,
+      { cause },
+    );
+  }
+}
+
+function requireSameOptions(first: TensorFlowOptions, second: TensorFlowOptions): void {
+  for (const field of ['intraOpThreads', 'interOpThreads'] as const) {
+    if (second[field] !== undefined && second[field] !== first[field]) {
+      throw new KindredError(
+        'FAILED_PRECONDITION',
+        `TensorFlow runs in this process with ${field}=${first[field] ?? 'default'}, asked for ${second[field]}; one process has one setting`,
+      );
+    }
+  }
+}
