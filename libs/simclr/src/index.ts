@@ -26,3 +26,7 @@ export { resolveSgdOptions, sgdUpdate } from './sgd.js';
 export type { ResolvedSgdOptions, SgdOptions } from './sgd.js';
 export { learningRate } from './schedules.js';
 export type { LearningRateSchedule } from './schedules.js';
+
+// Keeping it
+export { decodeModelFile, encodeModelFile } from './model-file.js';
+export type { ModelFile } from './model-file.js';

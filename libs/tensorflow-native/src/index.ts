@@ -4,6 +4,7 @@ export type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 export { createTrainer } from './trainer.js';
 export type { Trainer, TrainerOptions, TrainerState } from './trainer.js';
 export { createEncoder } from './encoder.js';
-export type { Embeddings, Encoder, EncoderOptions } from './encoder.js';
+export type { Encoder, EncoderOptions } from './encoder.js';
+export type { Embeddings } from './embedding-function.js';
 export { compile } from './compile.js';
 export type { CompiledFunction, CompiledProgram, FunctionDefinition, ProgramDefinition } from './compile.js';

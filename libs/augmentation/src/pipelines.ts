@@ -1,0 +1,95 @@
+// Pipelines: options checked once, then images in and views out, without allocation by the view.
+import { applySimclr } from './apply-simclr.js';
+import { centreCrop } from './centre-crop.js';
+import { createStream } from './random-stream.js';
+import type { StreamKey } from './random-stream.js';
+import { checkRoom } from './rgb-image.js';
+import type { RgbImage } from './rgb-image.js';
+import { checkedSize, resolveSimclrOptions, resolveStandardOptions } from './simclr-options.js';
+import type { ResolvedSimclrOptions, SimclrOptions, StandardOptions } from './simclr-options.js';
+import { drawSimclrParameters } from './simclr-parameters.js';
+
+/** What decides the views of an image: a {@link StreamKey} without the view. */
+export type ImageKey = Omit<StreamKey, 'view'>;
+
+/** Makes random views of images. A view depends on its image and key alone; a pipeline keeps no other state. */
+export interface ViewPipeline {
+  /** Side of a view in pixels. */
+  readonly size: number;
+  /** Bytes of one view: size × size × 3. */
+  readonly viewBytes: number;
+  /** Writes one view, `[size, size, 3]`, into `out` from byte `offset` on. */
+  view(image: RgbImage, key: StreamKey, out: Uint8Array, offset: number): void;
+  /** Writes views 0 and 1, `[2, size, size, 3]`, into `out` from byte `offset` on. */
+  viewPair(image: RgbImage, key: ImageKey, out: Uint8Array, offset: number): void;
+}
+
+/** Makes the one view of an image that is used for evaluation; nothing about it is random. */
+export interface EvaluationPipeline {
+  /** Side of a view in pixels. */
+  readonly size: number;
+  /** Bytes of one view: size × size × 3. */
+  readonly viewBytes: number;
+  /** Writes the view, `[size, size, 3]`, into `out` from byte `offset` on. */
+  view(image: RgbImage, out: Uint8Array, offset: number): void;
+}
+
+/** Options of {@link createEvaluationPipeline}. */
+export interface EvaluationOptions {
+  /** Side of the central square in pixels, 1 to 4096. */
+  readonly cropSize: number;
+}
+
+/**
+ * The 'simclr' strategy (Chen et al. 2020, as the reference has it): random resized crop, flip, colour jitter, grayscale.
+ * @throws KindredError INVALID_ARGUMENT that names the option
+ */
+export function createSimclrPipeline(options: SimclrOptions): ViewPipeline {
+  return createViewPipeline(resolveSimclrOptions(options));
+}
+
+/**
+ * The 'standard' strategy: random resized crop and flip.
+ * @throws KindredError INVALID_ARGUMENT that names the option
+ */
+export function createStandardPipeline(options: StandardOptions): ViewPipeline {
+  return createViewPipeline(resolveStandardOptions(options));
+}
+
+/**
+ * The evaluation transform: a centre crop, padding smaller images with black.
+ * @throws KindredError INVALID_ARGUMENT that names `crop_size`
+ */
+export function createEvaluationPipeline(options: EvaluationOptions): EvaluationPipeline {
+  const size = checkedSize('crop_size', options.cropSize);
+  return {
+    size,
+    viewBytes: size * size * 3,
+    view: (image, out, offset) => void centreCrop(image, size, out, offset),
+  };
+}
+
+function createViewPipeline(options: ResolvedSimclrOptions): ViewPipeline {
+  const { size } = options;
+  const viewBytes = size * size * 3;
+  const stream = createStream({ seed: 0, epoch: 0, imageIndex: 0, view: 0 });
+  const pairKey = { seed: 0 as bigint | number, epoch: 0, imageIndex: 0, view: 0 };
+
+  function view(image: RgbImage, key: StreamKey, out: Uint8Array, offset: number): void {
+    stream.restart(key);
+    applySimclr(image, drawSimclrParameters(stream, image.height, image.width, options), size, out, offset);
+  }
+
+  function viewPair(image: RgbImage, key: ImageKey, out: Uint8Array, offset: number): void {
+    checkRoom(out, offset, 2 * viewBytes);
+    pairKey.seed = key.seed;
+    pairKey.epoch = key.epoch;
+    pairKey.imageIndex = key.imageIndex;
+    pairKey.view = 0;
+    view(image, pairKey, out, offset);
+    pairKey.view = 1;
+    view(image, pairKey, out, offset + viewBytes);
+  }
+
+  return { size, viewBytes, view, viewPair };
+}

@@ -1,0 +1,69 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { canonicalJson, readEnvironment, readExperiment } from './index.js';
+
+const folder = join(import.meta.dirname, '../../../configs/pretext');
+const cifar10 = readFileSync(join(folder, 'simclr_cifar10.yml'), 'utf8');
+const faults = (run: () => unknown): { code: string; message: string; violations: { field: string; description: string }[] } => {
+  try {
+    run();
+  } catch (thrown) {
+    return thrown as never;
+  }
+  throw new Error('nothing was thrown');
+};
+
+describe('experiment files', () => {
+  it.each(readdirSync(folder))('reads %s', (name) => {
+    const experiment = readExperiment({ text: readFileSync(join(folder, name), 'utf8'), file: name });
+    expect(experiment.setup).toBe('simclr');
+  });
+
+  it('fills in what the reference leaves to its code', () => {
+    const experiment = readExperiment({ text: cifar10 });
+    expect(experiment.model_kwargs).toEqual({ head: 'mlp', features_dim: 128, width: 64 });
+    expect(experiment.augmentation_kwargs.random_resized_crop).toEqual({ size: 32, scale: [0.2, 1] });
+    expect(JSON.parse(canonicalJson(experiment))).toEqual(experiment);
+  });
+
+  it('applies overrides in YAML notation', () => {
+    const overrides = { 'optimizer_kwargs.lr': '1e-1', 'drawn_kwargs.train_size': '500', 'optimizer_kwargs.nesterov': 'true' };
+    const experiment = readExperiment({ text: cifar10, overrides });
+    expect(experiment.optimizer_kwargs).toMatchObject({ lr: 0.1, nesterov: true });
+    expect(experiment.drawn_kwargs.train_size).toBe(500);
+  });
+
+  it('names file, line, key and what is allowed', () => {
+    const text = cifar10.replace('epochs: 500', 'epochs: -1').replace('momentum: 0.9', 'momentun: 0.9');
+    const error = faults(() => readExperiment({ text, file: 'exp.yml' }));
+    expect(error.code).toBe('INVALID_ARGUMENT');
+    expect(error.violations.map(({ field }) => field).sort()).toEqual(['epochs', 'optimizer_kwargs.momentun']);
+    const line = text.split('\n').indexOf('epochs: -1') + 1;
+    expect(error.message).toContain(`exp.yml:${line}: epochs: got -1; allowed: a whole number from 1 to 100000`);
+    expect(error.message).toContain('optimizer_kwargs.momentun: unknown key; allowed here: nesterov, weight_decay, momentum, lr');
+  });
+
+  it.each([
+    ['wrong type', { batch_size: '"many"' }, 'batch_size'],
+    ['missing value', { criterion_kwargs: '{}' }, 'criterion_kwargs.temperature'],
+    ['impossible value', { 'criterion_kwargs.temperature': '0' }, 'criterion_kwargs.temperature'],
+    ['unknown dataset', { train_db_name: 'mnist' }, 'train_db_name'],
+    ['contradiction', { 'optimizer_kwargs.momentum': '0', 'optimizer_kwargs.nesterov': 'true' }, 'optimizer_kwargs.nesterov'],
+    ['scale upside down', { 'augmentation_kwargs.random_resized_crop.scale': '[1, 0.2]' }, 'augmentation_kwargs.random_resized_crop.scale'],
+  ])('refuses %s', (_, overrides, field) => {
+    const error = faults(() => readExperiment({ text: cifar10, overrides: overrides as Record<string, string> }));
+    expect(error.violations.map((violation) => violation.field)).toContain(field);
+  });
+
+  it('refuses what is not YAML or no mapping', () => {
+    expect(faults(() => readExperiment({ text: 'a: [1', file: 'x.yml' })).message).toMatch(/^x\.yml:1: not YAML/);
+    expect(faults(() => readExperiment({ text: '- 1', file: 'x.yml' })).code).toBe('INVALID_ARGUMENT');
+    expect(faults(() => readExperiment({ text: '', file: 'x.yml' })).violations.length).toBeGreaterThan(5);
+  });
+
+  it('reads the environment file', () => {
+    expect(readEnvironment({ text: 'root_dir: /results' })).toEqual({ root_dir: '/results' });
+    expect(faults(() => readEnvironment({ text: 'rootdir: /r', file: 'env.yml' })).message).toContain('root_dir');
+  });
+});

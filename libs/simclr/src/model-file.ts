@@ -1,0 +1,79 @@
+// A trained model as one safetensors file: its tensors, and in the metadata all that is needed to use it again.
+import { KindredError } from '@kindred/errors';
+import { decodeSafetensors, encodeSafetensors, toFloat32, type Tensor } from '@kindred/formats';
+import { createArchitecture, type Architecture } from './architecture.js';
+import { checkNormalisation, type Normalisation } from './normalisation.js';
+import { checkStateDict, modelSpecification, type StateDict } from './specification.js';
+
+/** A model and the way in which images reach it. */
+export interface ModelFile {
+  readonly architecture: Architecture;
+  /** Tensors in PyTorch's names and layout. */
+  readonly parameters: StateDict;
+  /** The normalisation that it was trained with. */
+  readonly normalisation: Normalisation;
+  /** Height and width in pixels of the centre crop that it was validated with. */
+  readonly cropSize: number;
+  /** Where it comes from: run, epochs, dataset; for people. */
+  readonly origin: Readonly<Record<string, string>>;
+}
+
+const formatName = 'kindred-model';
+const formatVersion = '1';
+
+/** The bytes of `model.safetensors`; `num_batches_tracked` is int64 there, as in PyTorch. */
+export function encodeModelFile(model: ModelFile): Uint8Array {
+  checkStateDict(model.architecture, model.parameters);
+  const tensors = new Map<string, Tensor>();
+  for (const { name, shape, kind } of modelSpecification(model.architecture)) {
+    const values = model.parameters[name] as Float32Array;
+    tensors.set(
+      name,
+      kind === 'batch-count'
+        ? { dtype: 'I64', shape, data: BigInt64Array.from(values, (value) => BigInt(value)) }
+        : { dtype: 'F32', shape, data: values },
+    );
+  }
+  const { architecture, normalisation, cropSize, origin } = model;
+  return encodeSafetensors(tensors, {
+    format: formatName,
+    version: formatVersion,
+    architecture: JSON.stringify(architecture),
+    normalisation: JSON.stringify(normalisation),
+    crop_size: String(cropSize),
+    origin: JSON.stringify(origin),
+  });
+}
+
+/**
+ * Reads what {@link encodeModelFile} wrote.
+ * @throws KindredError DATA_LOSS when the file is damaged, INVALID_ARGUMENT when it is whole but no model of ours.
+ */
+export function decodeModelFile(bytes: Uint8Array): ModelFile {
+  const { tensors, metadata } = decodeSafetensors(bytes);
+  if (metadata['format'] !== formatName || metadata['version'] !== formatVersion) {
+    throw new KindredError(
+      'INVALID_ARGUMENT',
+      `not a model file: got format '${metadata['format'] ?? ''}' version '${metadata['version'] ?? ''}'; ` +
+        `allowed: '${formatName}' version '${formatVersion}'`,
+    );
+  }
+  const architecture = createArchitecture(parsed(metadata, 'architecture') as Partial<Architecture>);
+  const normalisation = parsed(metadata, 'normalisation') as Normalisation;
+  checkNormalisation(normalisation);
+  const cropSize = Number(metadata['crop_size']);
+  if (!Number.isInteger(cropSize) || cropSize < 1) {
+    throw new KindredError('DATA_LOSS', `model file: crop_size is '${metadata['crop_size']}', not a number of pixels`);
+  }
+  const parameters = Object.fromEntries([...tensors].map(([name, tensor]) => [name, toFloat32(tensor)]));
+  checkStateDict(architecture, parameters);
+  return { architecture, parameters, normalisation, cropSize, origin: parsed(metadata, 'origin') as Record<string, string> };
+}
+
+function parsed(metadata: Readonly<Record<string, string>>, key: string): unknown {
+  try {
+    return JSON.parse(metadata[key] ?? '') as unknown;
+  } catch (cause) {
+    throw new KindredError('DATA_LOSS', `model file: metadata '${key}' is not JSON`, { cause });
+  }
+}

@@ -1,0 +1,28 @@
+"""One request a line on standard input, one answer a line on standard output, both JSON."""
+
+import json
+import os
+import sys
+import time
+
+
+def serve(round_of, versions, warm_up=None):
+    """Answers `{"cmd": "round", "steps": n}` with `{"seconds": s, "items": n}` until standard input ends.
+
+    `round_of(steps)` does the work and returns how many items it made; its whole duration is the answer's `seconds`.
+    `warm_up()` runs once before the first line `{"ready": true, "versions": {...}}` is written.
+    Anything that a library prints goes to standard error, so that it cannot mix with the answers.
+    """
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if warm_up is not None:
+        warm_up()
+    print(json.dumps({"ready": True, "versions": versions}), file=answers)
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        if request.get("cmd") != "round":
+            print(json.dumps({"error": f"unknown cmd {request.get('cmd')!r}; allowed: 'round'"}), file=answers)
+            continue
+        begin = time.perf_counter()
+        items = round_of(int(request["steps"]))
+        print(json.dumps({"seconds": time.perf_counter() - begin, "items": items}), file=answers)
