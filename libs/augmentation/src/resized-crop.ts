@@ -5,50 +5,67 @@ import type { CropBox, RgbImage } from './rgb-image.js';
 
 const half = 1 << (precisionBits - 1);
 
-// Rows of the horizontal pass; grows to the largest crop seen. One thread runs one call at a time.
-let rowScratch = new Uint8Array(0);
+// What the first pass leaves to the second; grows to the largest crop seen. One thread runs one call at a time.
+let between = new Uint8Array(0);
 
 /**
  * Writes `crop` of `image`, resized to `size` × `size`, into `out` from `offset` on; mirrored left-right when `flip`.
- * Two passes as Pillow's: horizontal, rounded to 8 bits, then vertical. The crop must lie inside the image.
+ * Two passes, rounded to 8 bits in between, in the order that Pillow takes. The crop must lie inside the image.
  */
 export function resizedCrop(image: RgbImage, crop: CropBox, size: number, flip: boolean, out: Uint8Array, offset = 0): void {
-  const rowBytes = size * 3;
-  const vertical = resizeCoefficients(crop.height, size);
+  const stride = image.width * 3;
+  const from = crop.top * stride + crop.left * 3;
   if (crop.height === size) {
-    horizontalPass(image, crop, 0, size, size, flip, out, offset);
+    horizontalPass(image.data, from, stride, size, crop.width, size, flip, out, offset);
     return;
   }
-  const first = vertical.starts[0]!;
-  const end = vertical.starts[size - 1]! + vertical.counts[size - 1]!;
-  const needed = (end - first) * rowBytes;
-  if (rowScratch.length < needed) rowScratch = new Uint8Array(needed);
-  horizontalPass(image, crop, first, end, size, flip, rowScratch, 0);
-  if (crop.height < size) verticalPassTwoTaps(vertical, rowScratch, first, end - first, rowBytes, size, out, offset);
-  else verticalPass(vertical, rowScratch, first, rowBytes, size, out, offset);
+  const vertical = resizeCoefficients(crop.height, size);
+  if (isVerticalFirst(crop, size)) {
+    const rowBytes = crop.width * 3;
+    reserve(size * rowBytes);
+    verticalPass(vertical, image.data, from, stride, rowBytes, size, between, 0);
+    horizontalPass(between, 0, rowBytes, size, crop.width, size, flip, out, offset);
+    return;
+  }
+  const rowBytes = size * 3;
+  reserve(crop.height * rowBytes);
+  horizontalPass(image.data, from, stride, crop.height, crop.width, size, flip, between, 0);
+  if (crop.height < size) verticalPassTwoTaps(vertical, crop.height, between, rowBytes, size, out, offset);
+  else verticalPass(vertical, between, 0, rowBytes, rowBytes, size, out, offset);
 }
 
-/** Resizes rows `first`..`end` of the crop along x. */
+/**
+ * Whether the vertical pass goes first, which shows in the last bit. Up to version 12 Pillow never did; the rule of 13.0.0
+ * for a square output was found by comparing both orders with it over 25,000 shapes.
+ */
+export function isVerticalFirst(crop: CropBox, size: number): boolean {
+  return crop.height > size && crop.height + size > 2 * crop.width;
+}
+
+function reserve(byteLength: number): void {
+  if (between.length < byteLength) between = new Uint8Array(byteLength);
+}
+
+/** Resizes `rows` rows of `width` pixels, `stride` bytes apart, along x. */
 function horizontalPass(
-  image: RgbImage,
-  crop: CropBox,
-  first: number,
-  end: number,
+  source: Uint8Array,
+  from: number,
+  stride: number,
+  rows: number,
+  width: number,
   size: number,
   flip: boolean,
   out: Uint8Array,
   offset: number,
 ): void {
-  const source = image.data;
   const rowBytes = size * 3;
   const step = flip ? -3 : 3;
-  const begin = flip ? rowBytes - 3 : 0;
-  for (let y = first; y < end; y++) {
-    const from = ((crop.top + y) * image.width + crop.left) * 3;
-    const to = offset + (y - first) * rowBytes + begin;
-    if (crop.width === size) copyRow(source, from, size, out, to, step);
-    else if (crop.width < size) rowTwoTaps(resizeCoefficients(crop.width, size), source, from, crop.width, size, out, to, step);
-    else rowManyTaps(resizeCoefficients(crop.width, size), source, from, size, out, to, step);
+  const table = resizeCoefficients(width, size);
+  let to = flip ? offset + rowBytes - 3 : offset;
+  for (let y = 0; y < rows; y++, from += stride, to += rowBytes) {
+    if (width === size) copyRow(source, from, size, out, to, step);
+    else if (width < size) rowTwoTaps(table, source, from, width, size, out, to, step);
+    else rowManyTaps(table, source, from, size, out, to, step);
   }
 }
 
@@ -115,9 +132,8 @@ function rowManyTaps(
 
 function verticalPassTwoTaps(
   table: ResizeCoefficients,
-  rows: Uint8Array,
-  first: number,
   rowCount: number,
+  rows: Uint8Array,
   rowBytes: number,
   size: number,
   out: Uint8Array,
@@ -125,7 +141,7 @@ function verticalPassTwoTaps(
 ): void {
   const { starts, weights, taps } = table;
   for (let y = 0; y < size; y++) {
-    const row = starts[y]! - first;
+    const row = starts[y]!;
     const w0 = weights[y * taps]!;
     const w1 = weights[y * taps + 1]!;
     const below = row + 1 < rowCount ? rowBytes : 0;
@@ -136,10 +152,12 @@ function verticalPassTwoTaps(
   }
 }
 
+/** Resizes rows of `rowBytes` bytes, `stride` bytes apart from `from` on, along y; the result has no gaps. */
 function verticalPass(
   table: ResizeCoefficients,
-  rows: Uint8Array,
-  first: number,
+  source: Uint8Array,
+  from: number,
+  stride: number,
   rowBytes: number,
   size: number,
   out: Uint8Array,
@@ -147,12 +165,12 @@ function verticalPass(
 ): void {
   const { starts, counts, weights, taps } = table;
   for (let y = 0; y < size; y++) {
-    const top = (starts[y]! - first) * rowBytes;
+    const top = from + starts[y]! * stride;
     const endWeight = y * taps + counts[y]!;
     for (let x = 0; x < rowBytes; x++, offset++) {
       let sum = half;
-      for (let k = y * taps, at = top + x; k < endWeight; k++, at += rowBytes) {
-        sum = (sum + Math.imul(rows[at]!, weights[k]!)) | 0;
+      for (let k = y * taps, at = top + x; k < endWeight; k++, at += stride) {
+        sum = (sum + Math.imul(source[at]!, weights[k]!)) | 0;
       }
       out[offset] = sum >> precisionBits;
     }

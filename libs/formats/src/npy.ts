@@ -151,6 +151,6 @@ function elements(
   count: number,
 ): NpyDataByDtype[NpyDtype] {
   const at = bytes.byteOffset + start;
-  if (at % Type.BYTES_PER_ELEMENT === 0) return new Type(bytes.buffer, at, count);
+  if (at % Type.BYTES_PER_ELEMENT === 0) return new Type(bytes.buffer as ArrayBuffer, at, count);
   return new Type(bytes.slice(start).buffer, 0, count);
 }

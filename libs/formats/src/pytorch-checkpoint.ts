@@ -14,10 +14,10 @@ const format = 'PyTorch checkpoint';
 const orderedDict = 'collections.OrderedDict';
 const rebuildTensor = 'torch._utils._rebuild_tensor_v2';
 const rebuildParameter = 'torch._utils._rebuild_parameter';
-const storageDtypes = new Map(
+const storageDtypes: ReadonlyMap<string, TensorDtype> = new Map(
   Object.entries(storageClasses).map(([dtype, name]) => [`torch.${name}`, dtype as TensorDtype] as const),
 );
-const allowed = new Set([orderedDict, rebuildTensor, rebuildParameter, ...storageDtypes.keys()]);
+const allowed = new Set<string>([orderedDict, rebuildTensor, rebuildParameter, ...storageDtypes.keys()]);
 
 /** A checkpoint as the reference trains them: `{model, optimizer, epoch}`, or a bare `state_dict` as its final model file is. */
 export interface PytorchCheckpoint {

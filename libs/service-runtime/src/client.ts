@@ -47,6 +47,7 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
     }
   }
 
-  const client = createClientFactory().use(translateErrors).use(errorDetailsClientMiddleware).create(definition, channel);
+  // The middleware attached last is the outermost: details are read before errors are translated.
+  const client = createClientFactory().use(errorDetailsClientMiddleware).use(translateErrors).create(definition, channel);
   return { client, address, close: () => channel.close() };
 }

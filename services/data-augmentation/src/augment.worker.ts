@@ -1,0 +1,58 @@
+// A thread that makes views: pixels of a dataset in shared memory in, one contiguous array of views out.
+import type { RgbImage } from '@kindred/augmentation';
+import { workerTask } from '@kindred/workers';
+import { imageAt, type SharedImages } from './image-table.js';
+import { createViewWriter, viewShape, type Transformation, type ViewWriter } from './transformation.js';
+
+/** Views of some images of a dataset. */
+export interface ViewsRequest {
+  readonly images: SharedImages;
+  readonly transformation: Transformation;
+  readonly seed: bigint;
+  readonly epoch: number;
+  /** Images to take, by index. */
+  readonly indices: Uint32Array;
+}
+
+/** Views of images that came with a request; their chance is keyed by their position. */
+export interface LooseViewsRequest {
+  readonly images: readonly RgbImage[];
+  readonly transformation: Transformation;
+  readonly seed: bigint;
+  readonly epoch: number;
+}
+
+let writer: { readonly key: string; readonly write: ViewWriter } | null = null;
+
+/** Makes the views of images of a dataset: uint8 [indices, views, side, side, 3]. */
+export const viewsOf = workerTask(
+  ({ images, transformation, seed, epoch, indices }: ViewsRequest): Uint8Array => {
+    const { bytes } = viewShape(transformation);
+    const out = new Uint8Array(indices.length * bytes);
+    const write = writerOf(transformation);
+    indices.forEach((imageIndex, position) => {
+      write(imageAt(images, imageIndex), { seed, epoch, imageIndex }, out, position * bytes);
+    });
+    return out;
+  },
+  (views) => [views.buffer as ArrayBuffer],
+);
+
+/** Makes the views of a request's own images: uint8 [images, views, side, side, 3]. */
+export const viewsOfLoose = workerTask(
+  ({ images, transformation, seed, epoch }: LooseViewsRequest): Uint8Array => {
+    const { bytes } = viewShape(transformation);
+    const out = new Uint8Array(images.length * bytes);
+    const write = writerOf(transformation);
+    images.forEach((image, imageIndex) => write(image, { seed, epoch, imageIndex }, out, imageIndex * bytes));
+    return out;
+  },
+  (views) => [views.buffer as ArrayBuffer],
+);
+
+/** The pipeline for `transformation`, kept from the last task: a stream's tasks all have the same. */
+function writerOf(transformation: Transformation): ViewWriter {
+  const key = JSON.stringify(transformation);
+  if (writer?.key !== key) writer = { key, write: createViewWriter(transformation) };
+  return writer.write;
+}

@@ -1,0 +1,43 @@
+// The service's settings from the environment; the only reader of `process.env` in this service.
+import { availableParallelism } from 'node:os';
+import { fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
+
+/** Settings of the data-augmentation service. */
+export interface Config {
+  readonly network: NetworkConfig;
+  /** Folders that datasets may lie in; the first is where a dataset without a root is looked for. `/` allows all. */
+  readonly roots: readonly [string, ...string[]];
+  /** Threads that make views. */
+  readonly threads: number;
+  /** Bytes of decoded datasets that stay in memory. */
+  readonly cacheBytes: number;
+  /** Streams of batches at one time; one more is RESOURCE_EXHAUSTED. */
+  readonly maxStreams: number;
+}
+
+/** More threads than this are of no use to one consumer: at 10,000 views a second each they outrun a GPU. */
+const mostThreads = 8;
+
+/**
+ * Reads the settings.
+ * @throws KindredError INVALID_ARGUMENT that names each variable that cannot be used.
+ */
+export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const network = networkFields('data-augmentation');
+  const values = readConfig(environment, {
+    ...network.schema,
+    KINDRED_DATA_AUGMENTATION_ROOTS: fields.paths().default(['./kindred-data/datasets']),
+    KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, availableParallelism())),
+    // Holds STL-10's training, unlabelled and test images together (3.2 GB).
+    KINDRED_DATA_AUGMENTATION_CACHE_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
+    KINDRED_DATA_AUGMENTATION_MAX_STREAMS: fields.integer(1, 4096).default(64),
+  });
+  const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;
+  return Object.freeze({
+    network: network.read(values),
+    roots: [first, ...others] as const,
+    threads: values.KINDRED_DATA_AUGMENTATION_THREADS,
+    cacheBytes: values.KINDRED_DATA_AUGMENTATION_CACHE_BYTES,
+    maxStreams: values.KINDRED_DATA_AUGMENTATION_MAX_STREAMS,
+  });
+}

@@ -1,0 +1,44 @@
+// The trainer's settings, from the environment. The only reader of `process.env` in this service.
+import { availableParallelism } from 'node:os';
+import { fields, networkFields, readConfig, serviceAddressVariable, type NetworkConfig } from '@kindred/service-runtime';
+
+/** Settings of the trainer service. */
+export interface TrainerConfig {
+  readonly network: NetworkConfig;
+  /** Folder of the artifact store. */
+  readonly artifactStore: string;
+  /** `host:port` of the data-augmentation service. */
+  readonly dataAugmentationAddress: string;
+  /** Threads that one TensorFlow operation may use. */
+  readonly threads: number;
+  /** Runs that may wait for their turn. */
+  readonly maxPendingRuns: number;
+  /** Checkpoints that a run keeps. */
+  readonly keepCheckpoints: number;
+  /** How long a run waits for the data-augmentation service before it fails, in milliseconds. */
+  readonly dataRetryMs: number;
+}
+
+/** Reads and checks the environment. @throws KindredError INVALID_ARGUMENT naming each wrong variable. */
+export function readTrainerConfig(environment: NodeJS.ProcessEnv = process.env): TrainerConfig {
+  const network = networkFields('trainer');
+  const augmentation = serviceAddressVariable('data-augmentation');
+  const values: Record<string, unknown> = readConfig(environment, {
+    ...network.schema,
+    [augmentation]: fields.text().default('127.0.0.1:50051'),
+    KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
+    KINDRED_TRAINER_THREADS: fields.integer(1, 256).default(availableParallelism()),
+    KINDRED_TRAINER_MAX_PENDING_RUNS: fields.integer(1, 100_000).default(100),
+    KINDRED_TRAINER_KEEP_CHECKPOINTS: fields.integer(2, 1_000).default(3),
+    KINDRED_TRAINER_DATA_RETRY_MS: fields.integer(0, 86_400_000).default(600_000),
+  });
+  return Object.freeze({
+    network: network.read(values),
+    artifactStore: values['KINDRED_ARTIFACT_STORE'] as string,
+    dataAugmentationAddress: values[augmentation] as string,
+    threads: values['KINDRED_TRAINER_THREADS'] as number,
+    maxPendingRuns: values['KINDRED_TRAINER_MAX_PENDING_RUNS'] as number,
+    keepCheckpoints: values['KINDRED_TRAINER_KEEP_CHECKPOINTS'] as number,
+    dataRetryMs: values['KINDRED_TRAINER_DATA_RETRY_MS'] as number,
+  });
+}

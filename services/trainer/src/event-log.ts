@@ -1,0 +1,86 @@
+// The events of one run in memory: numbered, watched by any number of readers, cut back when a run goes on from a checkpoint.
+import type { Notice, RunEvent, RunEventBody } from './run.js';
+
+/** What a watcher receives. */
+export type Watched = { readonly event: RunEvent } | { readonly notice: Notice };
+
+/** The log of one run. */
+export interface EventLog {
+  readonly events: readonly RunEvent[];
+  /** The latest notices, oldest first. */
+  readonly notices: readonly Notice[];
+  append(time: string, body: RunEventBody): RunEvent;
+  notify(message: string): void;
+  /** Forgets the events from `count` on: the run goes on from a checkpoint, they will come again. */
+  cutBack(count: number): void;
+  /** Yields events from `first` on, and notices as they come; ends after an `ended` event or when aborted. */
+  watch(first: number, signal: AbortSignal): AsyncGenerator<Watched, void, undefined>;
+}
+
+const keptNotices = 10;
+
+/** Makes a log that begins with `past`. */
+export function createEventLog(past: readonly RunEvent[]): EventLog {
+  const events = [...past];
+  const notices: Notice[] = [];
+  let noticeCount = 0;
+  let cuts: number[] = [];
+  let cutCount = 0;
+  let waiters: Array<() => void> = [];
+  const wake = (): void => {
+    for (const waiter of waiters.splice(0)) waiter();
+  };
+
+  return {
+    events,
+    notices,
+    append(time, body) {
+      const event = { number: events.length, time, body };
+      events.push(event);
+      wake();
+      return event;
+    },
+    notify(message) {
+      notices.push({ time: new Date().toISOString(), message });
+      if (notices.length > keptNotices) notices.shift();
+      noticeCount++;
+      wake();
+    },
+    cutBack(count) {
+      events.length = Math.min(events.length, count);
+      cuts = [...cuts.slice(-99), count];
+      cutCount++;
+      wake();
+    },
+    async *watch(first, signal) {
+      let next = first;
+      let noticesSeen = noticeCount;
+      let cutsSeen = cutCount;
+      for (;;) {
+        // A reader that had read past a cut reads again from there: the numbers say so.
+        for (const count of cuts.slice(cuts.length - (cutCount - cutsSeen))) next = Math.min(next, count);
+        cutsSeen = cutCount;
+        const fresh = Math.min(noticeCount - noticesSeen, notices.length);
+        noticesSeen = noticeCount;
+        for (const notice of notices.slice(notices.length - fresh)) yield { notice };
+        const event = events[next];
+        if (event !== undefined) {
+          next++;
+          yield { event };
+          continue;
+        }
+        if (signal.aborted || events.at(-1)?.body.kind === 'ended') return;
+        if (noticesSeen !== noticeCount || cutsSeen !== cutCount) continue;
+        await new Promise<void>((resolve) => {
+          const done = (): void => {
+            signal.removeEventListener('abort', done);
+            waiters = waiters.filter((waiter) => waiter !== done);
+            resolve();
+          };
+          signal.addEventListener('abort', done, { once: true });
+          waiters.push(done);
+        });
+      }
+    },
+  };
+}

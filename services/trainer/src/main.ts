@@ -1,0 +1,32 @@
+// The trainer: wires the artifact store, the runs and the gRPC door together.
+import { createFolderStore } from '@kindred/artifact-store';
+import { TrainingServiceDefinition } from '@kindred/protocol/training';
+import { createLogger, runMain, startService } from '@kindred/service-runtime';
+import { readTrainerConfig } from './config.js';
+import { createLocalExecutor } from './executor.js';
+import { createHandlers } from './handlers.js';
+import { createRunStore } from './run-store.js';
+import { openRuns } from './runs.js';
+
+await runMain('trainer', async () => {
+  const config = readTrainerConfig();
+  const logger = createLogger('trainer');
+  const { artifactStore, dataAugmentationAddress, dataRetryMs } = config;
+  const runs = await openRuns({
+    store: createRunStore(await createFolderStore(artifactStore)),
+    executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs }),
+    logger,
+    threads: config.threads,
+    maxPendingRuns: config.maxPendingRuns,
+    keepCheckpoints: config.keepCheckpoints,
+  });
+  const draining = new AbortController();
+  await startService({
+    name: 'trainer',
+    network: config.network,
+    logger,
+    register: (registrar) => registrar.add(TrainingServiceDefinition, createHandlers(runs, draining.signal)),
+    onDrain: () => draining.abort(),
+    onClose: () => runs.close(),
+  });
+});

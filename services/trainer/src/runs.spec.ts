@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import { truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createFolderStore } from '@kindred/artifact-store';
+import { KindredError } from '@kindred/errors';
+import { readExperiment } from '@kindred/experiment';
+import { createLogger } from '@kindred/service-runtime';
+import { temporaryFolder } from '@kindred/testing';
+import { describe, expect, it } from 'vitest';
+import type { RunningTraining, TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
+import { checkpointKey, type RunSpecification } from './run.js';
+import { createRunStore } from './run-store.js';
+import { openRuns } from './runs.js';
+import type { TrainingJob } from './training-loop.js';
+
+const text = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
+const time = '2026-01-01T00:00:00.000Z';
+const specification = (runId: string, lr = '0.4'): RunSpecification => ({
+  runId,
+  experiment: readExperiment({ text, overrides: { 'optimizer_kwargs.lr': lr } }),
+  dataRoot: '',
+  seed: '1',
+  createTime: new Date().toISOString(),
+});
+
+/** An executor whose training processes do what the test tells them. */
+function scriptedExecutor() {
+  const started: { job: TrainingJob; listener: TrainingListener; end: (end: TrainingEnd) => void; cancelled: boolean }[] = [];
+  const executor: TrainingExecutor = {
+    start(job, listener): RunningTraining {
+      let end: (end: TrainingEnd) => void = () => {};
+      const ended = new Promise<TrainingEnd>((resolve) => (end = resolve));
+      const process = { job, listener, end, cancelled: false };
+      started.push(process);
+      return {
+        ended,
+        cancel: () => {
+          process.cancelled = true;
+          end({ kind: 'failed', error: new KindredError('CANCELLED', 'cancelled') });
+        },
+        kill: () => end({ kind: 'lost', reason: 'signal SIGKILL' }),
+      };
+    },
+  };
+  const next = async (count: number) => {
+    while (started.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+    return started[count - 1] as (typeof started)[number];
+  };
+  return { executor, next };
+}
+
+describe('runs', () => {
+  const folder = temporaryFolder();
+  const open = async (name: string, script = scriptedExecutor()) => {
+    const artifacts = await createFolderStore(join(folder, name));
+    const store = createRunStore(artifacts);
+    const runs = await openRuns({
+      store,
+      executor: script.executor,
+      logger: createLogger('trainer', 'silent'),
+      threads: 1,
+      maxPendingRuns: 1,
+      keepCheckpoints: 2,
+    });
+    const epoch = async (process: Awaited<ReturnType<typeof script.next>>, epochsCompleted: number) => {
+      process.listener.onEvent(time, { kind: 'knn', epochsTrained: epochsCompleted, top1: epochsCompleted, seconds: 1 });
+      const key = checkpointKey(process.job.specification.runId, epochsCompleted);
+      const { sha256 } = await artifacts.put(key, new TextEncoder().encode(`state ${epochsCompleted}`));
+      await process.listener.onCommit({ epochsCompleted, stepsCompleted: epochsCompleted * 10, key, sha256 });
+    };
+    const watchToEnd = async (runId: string) => {
+      for await (const _ of runs.watch(runId, 0, new AbortController().signal));
+      return runs.get(runId);
+    };
+    return { runs, artifacts, epoch, watchToEnd, next: script.next };
+  };
+
+  it('goes on after the service was killed, from the last checkpoint, with the history up to it', async () => {
+    const first = await open('killed');
+    await first.runs.start(specification('r1'));
+    const process = await first.next(1);
+    await first.epoch(process, 1);
+    process.listener.onEvent(time, { kind: 'knn', epochsTrained: 99, top1: 0, seconds: 1 });
+
+    const second = await open('killed');
+    const { job } = await second.next(1);
+    expect(job.checkpoint?.key).toBe(checkpointKey('r1', 1));
+    expect(second.runs.get('r1').events.map(({ number }) => number)).toEqual([0]);
+    expect(second.runs.get('r1').record.attempts).toBe(2);
+  });
+
+  it('uses the checkpoint before one that is cut short, and says so', async () => {
+    const first = await open('cut');
+    await first.runs.start(specification('r1'));
+    const process = await first.next(1);
+    for (const epoch of [1, 2, 3]) await first.epoch(process, epoch);
+    expect(await first.artifacts.describe(checkpointKey('r1', 1))).toBeNull();
+    await truncate(join(folder, 'cut', checkpointKey('r1', 3)), 3);
+
+    const second = await open('cut');
+    const { job } = await second.next(1);
+    expect(job.checkpoint?.key).toBe(checkpointKey('r1', 2));
+    expect(second.runs.get('r1').notices[0]?.message).toContain(`${checkpointKey('r1', 3)} cannot be used`);
+    expect(second.runs.get('r1').events.length).toBe(2);
+  });
+
+  it('starts a lost training process again, but not for ever', async () => {
+    const { runs, epoch, next, watchToEnd } = await open('lost');
+    await runs.start(specification('r1'));
+    await epoch(await next(1), 1);
+    (await next(1)).end({ kind: 'lost', reason: 'signal SIGKILL' });
+    for (const attempt of [2, 3]) (await next(attempt)).end({ kind: 'lost', reason: 'signal SIGKILL' });
+    const { record, events } = await watchToEnd('r1');
+    expect(record).toMatchObject({ state: 'failed', attempts: 3, failure: { code: 'INTERNAL' } });
+    expect(events.at(-1)?.body.kind).toBe('ended');
+  });
+
+  it('cancels, resumes from the checkpoint, and ends', async () => {
+    const { runs, epoch, next, watchToEnd } = await open('cancel');
+    await runs.start(specification('r1'));
+    await epoch(await next(1), 1);
+    await runs.cancel('r1');
+    expect((await watchToEnd('r1')).record.state).toBe('cancelled');
+    await runs.resume('r1');
+    const process = await next(2);
+    expect(process.job.checkpoint?.epochsCompleted).toBe(1);
+    process.end({ kind: 'done', artifacts: ['runs/r1/model.safetensors'] });
+    expect((await watchToEnd('r1')).record).toMatchObject({ state: 'succeeded', artifacts: ['runs/r1/model.safetensors'] });
+    await expect(runs.resume('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await expect(runs.cancel('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    const again = await open('cancel');
+    expect(again.runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['knn', 'ended']);
+  });
+
+  it('is idempotent by id, and refuses other content and too many', async () => {
+    const { runs, next } = await open('start');
+    const asked = specification('r1');
+    await runs.start(asked);
+    await next(1);
+    expect((await runs.start({ ...asked, createTime: 'later' })).record.specification).toEqual(asked);
+    await expect(runs.start(specification('r1', '0.1'))).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await runs.start(specification('r2'));
+    await expect(runs.start(specification('r3'))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(() => runs.get('r9')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }) as Error);
+    expect((await runs.cancel('r2')).record.state).toBe('cancelled');
+  });
+});

@@ -1,0 +1,78 @@
+// The process of one run: trains, reports to the service that started it, and ends with it.
+import { createFolderStore } from '@kindred/artifact-store';
+import { KindredError, serializeError, type SerializedError } from '@kindred/errors';
+import { createBatchReader } from './batch-reader.js';
+import type { EpochRecord, RunEventBody } from './run.js';
+import { runTraining, type TrainingJob } from './training-loop.js';
+
+/** From the service: what to do, stop, or "the history up to your checkpoint is stored". */
+export type TrainingCommand =
+  | {
+      readonly kind: 'train';
+      readonly job: TrainingJob;
+      readonly artifactStore: string;
+      readonly dataAugmentationAddress: string;
+      readonly dataRetryMs: number;
+    }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'committed' };
+
+/** To the service. */
+export type TrainingMessage =
+  | { readonly kind: 'event'; readonly time: string; readonly body: RunEventBody }
+  | { readonly kind: 'notice'; readonly message: string }
+  | { readonly kind: 'commit'; readonly checkpoint: Omit<EpochRecord, 'events'> }
+  | { readonly kind: 'done'; readonly artifacts: string[] }
+  | { readonly kind: 'failed'; readonly error: SerializedError };
+
+const cancelled = new AbortController();
+let committed: () => void = () => {};
+
+process.on('message', (command: TrainingCommand) => {
+  switch (command.kind) {
+    case 'train':
+      void train(command);
+      return;
+    case 'cancel':
+      cancelled.abort();
+      return;
+    case 'committed':
+      committed();
+  }
+});
+// Without the service nobody would store what this process reports; the next service starts another from the checkpoint.
+process.on('disconnect', () => process.exit(1));
+// Ctrl-C in a terminal reaches the whole process group; the service decides when a run ends.
+process.on('SIGINT', () => {});
+
+async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Promise<void> {
+  const reader = createBatchReader({ address: command.dataAugmentationAddress, retryMs: command.dataRetryMs }, (message) =>
+    send({ kind: 'notice', message }),
+  );
+  try {
+    const artifacts = await runTraining(command.job, {
+      reader,
+      artifacts: await createFolderStore(command.artifactStore),
+      signal: cancelled.signal,
+      emit: (body) => send({ kind: 'event', time: new Date().toISOString(), body }),
+      commit: (checkpoint) =>
+        new Promise((resolve, reject) => {
+          committed = resolve;
+          cancelled.signal.addEventListener('abort', () => reject(new KindredError('CANCELLED', 'the run was cancelled')), {
+            once: true,
+          });
+          send({ kind: 'commit', checkpoint });
+        }),
+    });
+    send({ kind: 'done', artifacts });
+  } catch (thrown) {
+    send({ kind: 'failed', error: serializeError(thrown) });
+  } finally {
+    await reader.close();
+    process.disconnect();
+  }
+}
+
+function send(message: TrainingMessage): void {
+  process.send?.(message);
+}
