@@ -13,7 +13,12 @@ const step = new Uint8Array(256);
  * `parameters.jitter` is set. Brightness and contrast map each channel value through a table of 256, so that
  * neighbouring ones are joined into one table and done in one pass.
  */
-export function applyColorJitter(pixels: Uint8Array, parameters: SimclrParameters, start = 0, end = pixels.length): void {
+export function applyColorJitter(
+  pixels: Uint8Array,
+  parameters: SimclrParameters,
+  start = 0,
+  end = pixels.length,
+): void {
   let tabled = false;
   for (const kind of parameters.jitter_order) {
     if (kind === jitterSteps.brightness) {

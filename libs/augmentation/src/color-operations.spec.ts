@@ -26,9 +26,12 @@ describe('golden single operations', () => {
     expect([...new Set(cases.map(({ op }) => op))].sort()).toEqual(Object.keys(operations).sort());
   });
 
-  it.each(cases.map((c, index) => ({ ...c, index })))('$op by $factor of image $image', ({ image, op, factor, index }) => {
-    const pixels = inputs.data.slice(image * imageBytes, (image + 1) * imageBytes);
-    operations[op]!(pixels, factor);
-    expect(Buffer.compare(pixels, outputs.data.subarray(index * imageBytes, (index + 1) * imageBytes))).toBe(0);
-  });
+  it.each(cases.map((c, index) => ({ ...c, index })))(
+    '$op by $factor of image $image',
+    ({ image, op, factor, index }) => {
+      const pixels = inputs.data.slice(image * imageBytes, (image + 1) * imageBytes);
+      operations[op]!(pixels, factor);
+      expect(Buffer.compare(pixels, outputs.data.subarray(index * imageBytes, (index + 1) * imageBytes))).toBe(0);
+    },
+  );
 });

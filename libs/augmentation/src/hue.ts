@@ -29,7 +29,14 @@ export function adjustHue(pixels: Uint8Array, factor: number, start = 0, end = p
 }
 
 /** Writes at `at` the pixel (red, green, blue) with `shift` (a byte) added to its hue byte. */
-export function shiftPixelHue(pixels: Uint8Array, at: number, red: number, green: number, blue: number, shift: number): void {
+export function shiftPixelHue(
+  pixels: Uint8Array,
+  at: number,
+  red: number,
+  green: number,
+  blue: number,
+  shift: number,
+): void {
   let sector: number;
   let value: number;
   let middle: number;

@@ -12,7 +12,14 @@ let between = new Uint8Array(0);
  * Writes `crop` of `image`, resized to `size` × `size`, into `out` from `offset` on; mirrored left-right when `flip`.
  * Two passes, rounded to 8 bits in between, in the order that Pillow takes. The crop must lie inside the image.
  */
-export function resizedCrop(image: RgbImage, crop: CropBox, size: number, flip: boolean, out: Uint8Array, offset = 0): void {
+export function resizedCrop(
+  image: RgbImage,
+  crop: CropBox,
+  size: number,
+  flip: boolean,
+  out: Uint8Array,
+  offset = 0,
+): void {
   const stride = image.width * 3;
   const from = crop.top * stride + crop.left * 3;
   if (crop.height === size) {

@@ -36,5 +36,8 @@ export function checkRgbImage(image: RgbImage): void {
  */
 export function checkRoom(out: Uint8Array, offset: number, byteLength: number): void {
   if (Number.isInteger(offset) && offset >= 0 && offset + byteLength <= out.length) return;
-  throw invalidField('offset', `got ${offset}; allowed: 0 to ${out.length - byteLength} (${byteLength} of ${out.length} bytes)`);
+  throw invalidField(
+    'offset',
+    `got ${offset}; allowed: 0 to ${out.length - byteLength} (${byteLength} of ${out.length} bytes)`,
+  );
 }

@@ -72,7 +72,14 @@ export function resolveSimclrOptions(options: SimclrOptions): ResolvedSimclrOpti
  * @throws KindredError INVALID_ARGUMENT that names the field
  */
 export function resolveStandardOptions(options: StandardOptions): ResolvedSimclrOptions {
-  const colourless = { jitterProbability: 0, brightness: 0, contrast: 0, saturation: 0, hue: 0, grayscaleProbability: 0 };
+  const colourless = {
+    jitterProbability: 0,
+    brightness: 0,
+    contrast: 0,
+    saturation: 0,
+    hue: 0,
+    grayscaleProbability: 0,
+  };
   return Object.freeze({ ...resolveCrop(options.random_resized_crop), ...colourless });
 }
 
@@ -95,7 +102,10 @@ function resolveCrop(crop: RandomResizedCropOptions | undefined): { size: number
   const good = Array.isArray(scale) && scale.length === 2 && minArea! > 0 && minArea! <= maxArea! && maxArea! <= 1;
   if (good) return { size, minArea: minArea!, maxArea: maxArea! };
   const got = JSON.stringify(scale);
-  throw invalidField('random_resized_crop.scale', `got ${got}; allowed: two numbers [least, greatest], 0 < least <= greatest <= 1`);
+  throw invalidField(
+    'random_resized_crop.scale',
+    `got ${got}; allowed: two numbers [least, greatest], 0 < least <= greatest <= 1`,
+  );
 }
 
 function inRange(field: string, value: number, low: number, high: number): number {

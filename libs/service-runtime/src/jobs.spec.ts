@@ -28,6 +28,7 @@ describe('jobs', () => {
   it('keeps the error of a failed job, and cancels by signal', async () => {
     const jobs = createJobs<object>('job', 2);
     const failed = jobs.start({}, () => Promise.reject(invalidField('k', 'got 0; allowed: 1')));
+    for await (const _ of jobs.watch(failed.id, never));
     const endless = jobs.start({}, ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))));
     jobs.cancel(endless.id);
     await jobs.close();

@@ -2,7 +2,7 @@ import { createTrainer, loadTensorFlow } from '@kindred/tensorflow-native';
 import { createArchitecture, initialParameters } from '@kindred/simclr';
 const width=+(process.argv[2]??16), b=+(process.argv[3]??128), n=+(process.argv[4]??20);
 const t0=performance.now();
-const rt=loadTensorFlow({intraOpThreads:2}); console.log(rt.device, rt.version, (performance.now()-t0).toFixed(0),'ms load');
+const rt=loadTensorFlow({intraOpThreads:2,interOpThreads:+(process.env.INTER??1)}); console.log(rt.device, rt.version, (performance.now()-t0).toFixed(0),'ms load');
 const a=createArchitecture({width});
 const t1=performance.now();
 const p=initialParameters(a,1);

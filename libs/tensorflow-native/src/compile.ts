@@ -284,7 +284,7 @@ function plainNode(name: string, op: string, attributes: GraphNode['attributes']
 }
 
 function loadGraph(backend: NativeBackend, bytes: Uint8Array): number {
-  const folder = mkdtempSync(join(tmpdir(), 'kindred-graph-'));
+  const folder = mkdtempSync(join(tmpdir(), `kindred-graph-${process.pid}-`));
   try {
     writeFileSync(join(folder, 'saved_model.pb'), bytes);
     return backend.binding.loadSavedModel(folder, graphTag);

@@ -1,8 +1,8 @@
 // The check after each epoch: fill the memory bank with the training images, let it classify the validation images.
 import { KindredError } from '@kindred/errors';
+import { top1Accuracy, weightedKnn } from '@kindred/memory-bank';
 import type { StreamBatchesResponse } from '@kindred/protocol/augmentation';
 import { int32Of } from '@kindred/service-runtime';
-import { knnTop1 } from './weighted-knn.js';
 
 /** Embeds images in eval mode: uint8 `[count, height, width, 3]` to float32 `[count, dim]`. */
 export type Embed = (images: Uint8Array, count: number) => Float32Array;
@@ -25,7 +25,8 @@ export async function checkKnn(
 ): Promise<KnnResult> {
   const bank = await embedAll(embed, training, options.classes);
   const queries = await embedAll(embed, validation, options.classes);
-  const top1 = knnTop1(bank, queries, options);
+  const { predictions } = weightedKnn({ bank: bank.features, labels: bank.labels, queries: queries.features, ...options });
+  const top1 = top1Accuracy(predictions, queries.labels);
   return { top1, trainSize: bank.labels.length, validationSize: queries.labels.length };
 }
 

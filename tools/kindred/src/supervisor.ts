@@ -1,5 +1,4 @@
 // The services of one data folder on this machine, as child processes of this command.
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
@@ -124,7 +123,7 @@ function serviceEnvironment(
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     KINDRED_ARTIFACT_STORE: folder.artifacts,
-    KINDRED_DATA_AUGMENTATION_ROOTS: [folder.datasets, ...dataRoots.filter((root) => existsSync(root))].join(':'),
+    KINDRED_DATA_AUGMENTATION_ROOTS: [folder.datasets, ...dataRoots].join(':'),
   };
   for (const name of serviceNames) {
     environment[serviceAddressVariable(name).replace(/_ADDR$/, '_HOST')] = host;

@@ -1,0 +1,179 @@
+// The compiled form against the eager one, state in and out, refusals, and no leaks.
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createArchitecture, initialMomentum, initialParameters, portableOperations } from '@kindred/simclr';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { compile, runEagerly } from './compile.js';
+import { createTrainer, trainingProgram } from './trainer.js';
+import { loadTensorFlow } from './runtime.js';
+import { createNativeOperations } from './operations.js';
+import { largestDifference } from './spec/golden-weights.js';
+import { toTensorFlowLayout, modelSpecification } from '@kindred/simclr';
+import type { ProgramDefinition } from './compile.js';
+import type { TrainerOptions } from './trainer.js';
+
+const runtime = loadTensorFlow();
+
+const counter: ProgramDefinition = {
+  state: { total: [2], calls: [] },
+  functions: {
+    add: {
+      inputs: { x: { dtype: 'float32', shape: [-1, 2] } },
+      call: (state, { x }) => {
+        const total = tf.add(state['total'] as tf.Tensor, tf.sum(x as tf.Tensor, 0));
+        return { outputs: { before: state['total'] as tf.Tensor, after: total }, updates: { total, calls: tf.add(state['calls'] as tf.Tensor, 1) } };
+      },
+    },
+  },
+};
+
+describe('compile', () => {
+  it('runs with state between calls and any size of a free dimension', () => {
+    const program = compile(runtime, counter);
+    program.setState({ total: Float32Array.of(1, 2), calls: Float32Array.of(0) });
+    const first = program.functions['add']?.({ x: Float32Array.of(1, 10, 2, 20) }, { x: [2, 2] });
+    expect([...(first?.['before']?.values ?? [])]).toEqual([1, 2]);
+    expect([...(first?.['after']?.values ?? [])]).toEqual([4, 32]);
+    program.functions['add']?.({ x: Float32Array.of(1, 1) }, { x: [1, 2] });
+    expect(program.getState()).toEqual({ total: Float32Array.of(5, 33), calls: Float32Array.of(2) });
+    program.dispose();
+  });
+
+  it('owns its state: neither given nor returned arrays are tied to it', () => {
+    const program = compile(runtime, counter);
+    const given = { total: new Float32Array(2), calls: new Float32Array(1) };
+    program.setState(given);
+    given.total.fill(9);
+    program.getState()['total']?.fill(7);
+    expect(program.getState()).toEqual({ total: new Float32Array(2), calls: new Float32Array(1) });
+    program.dispose();
+    expect(() => program.getState()).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }));
+  });
+
+  it('leaves no folder and no tensor behind', () => {
+    const folders = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(`kindred-graph-${process.pid}-`));
+    const tensors = [tf.memory().numTensors, runtime.backend.binding.getNumOfTensors()];
+    const program = compile(runtime, counter);
+    program.setState({ total: new Float32Array(2), calls: new Float32Array(1) });
+    for (let i = 0; i < 5; i++) program.functions['add']?.({ x: new Float32Array(6) }, { x: [3, 2] });
+    program.dispose();
+    expect(folders()).toEqual([]);
+    expect([tf.memory().numTensors, runtime.backend.binding.getNumOfTensors()]).toEqual(tensors);
+  });
+
+  it('names the operation that uses a large constant, reads values, or depends on a free size', () => {
+    const program = (call: (x: tf.Tensor) => tf.Tensor, shape = [4]): ProgramDefinition => ({
+      state: {},
+      functions: { f: { inputs: { x: { dtype: 'float32', shape } }, call: (_, { x }) => ({ outputs: { y: call(x as tf.Tensor) } }) } },
+    });
+    const large = Float32Array.from({ length: 2000 }, (_, i) => i);
+    expect(() => compile(runtime, program((x) => tf.add(tf.max(x), tf.tensor1d(large))))).toThrow(/AddV2.*8000 bytes/);
+    expect(() => compile(runtime, program((x) => tf.scalar(tf.max(x).dataSync()[0] ?? 0)))).toThrow(/Max/);
+    expect(() => compile(runtime, program((x) => tf.add(x, x.shape[0] ?? 0), [-1]))).toThrow(/AddV2|Const/);
+    const outside = tf.relu(tf.tensor1d([1, 2, 3, 4]));
+    expect(() => compile(runtime, program((x) => tf.add(x, outside)))).toThrow(/outside the compiled function/);
+    outside.dispose();
+  });
+
+  it('refuses inputs of a wrong type, length or shape', () => {
+    const program = compile(runtime, counter);
+    program.setState({ total: new Float32Array(2), calls: new Float32Array(1) });
+    const add = program.functions['add'];
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
+    expect(() => add?.({ x: new Uint8Array(4) }, { x: [2, 2] })).toThrow(refused);
+    expect(() => add?.({ x: new Float32Array(3) }, { x: [2, 2] })).toThrow(refused);
+    expect(() => add?.({ x: new Float32Array(6) }, { x: [2, 3] })).toThrow(refused);
+    expect(() => add?.({})).toThrow(refused);
+    program.dispose();
+  });
+});
+
+describe('the training step', () => {
+  const architecture = createArchitecture({ width: 4 });
+  const options: TrainerOptions = {
+    architecture,
+    parameters: initialParameters(architecture, 3),
+    optimizer: { momentum: 0.9, weightDecay: 1e-3 },
+    temperature: 0.2,
+    normalisation: { mean: [0.5, 0.4, 0.3], std: [0.2, 0.25, 0.3] },
+    batchSize: 4,
+    imageSize: { height: 18, width: 21 },
+  };
+  const views = Uint8Array.from({ length: 8 * 18 * 21 * 3 }, (_, i) => (Math.imul(i, 2654435761) >>> 11) & 255);
+
+  it('equals the eager one bit for bit', () => {
+    const definition = trainingProgram(options, runtime.backend);
+    const momentum = initialMomentum(architecture);
+    const state: Record<string, Float32Array> = {};
+    for (const { name, shape, kind, trainable } of modelSpecification(architecture)) {
+      if (kind === 'batch-count') continue;
+      state[name] = toTensorFlowLayout(options.parameters[name] as Float32Array, shape, kind);
+      if (trainable) state[`momentum/${name}`] = toTensorFlowLayout(momentum[name] as Float32Array, shape, kind);
+    }
+    const inputs = { views, rate: Float32Array.of(0.1) };
+    const program = compile(runtime, definition);
+    program.setState(state);
+    const loss = program.functions['step']?.(inputs)['loss']?.values[0];
+    const after = program.getState();
+    program.dispose();
+    const { outputs, updates, momentumUpdates } = runEagerly(runtime, definition, 'step', state, inputs);
+    expect(outputs['loss']?.dataSync()[0]).toBe(loss);
+    for (const [name, tensor] of Object.entries(updates ?? {})) expect(tensor.dataSync(), name).toEqual(after[name]);
+    // The first momentum buffer is the decayed gradient.
+    for (const { buffer, gradient } of momentumUpdates ?? []) expect(gradient.dataSync(), buffer).toEqual(after[buffer]);
+    tf.disposeVariables();
+  });
+
+  it('has the gradients of the portable operations', () => {
+    const native = createNativeOperations(runtime.backend);
+    const x = tf.randomNormal([3, 7, 8, 4], 0, 1, 'float32', 5) as tf.Tensor4D;
+    const kernel = tf.randomNormal([3, 3, 4, 6], 0, 1, 'float32', 6) as tf.Tensor4D;
+    const norm = {
+      scale: tf.tensor1d([1, 2, 0.5, 1, 1.5, 0.1]),
+      offset: tf.tensor1d([0, 1, -1, 0.5, 0, 2]),
+      runningMean: tf.zeros([6]) as tf.Tensor1D,
+      runningVariance: tf.ones([6]) as tf.Tensor1D,
+    };
+    for (const stride of [1, 2]) {
+      const [own, portable] = [native, portableOperations].map((operations) => {
+        const loss = (input: tf.Tensor, weights: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor): tf.Scalar => {
+          const layer = { ...norm, scale: scale as tf.Tensor1D, offset: offset as tf.Tensor1D };
+          const y = operations.batchNormRelu(operations.convolution(input as tf.Tensor4D, weights as tf.Tensor4D, stride, 1), layer, true).output;
+          const rows = operations.normaliseRows(operations.averagePool(operations.addRelu(y, tf.mul(y, -0.5))));
+          return tf.sum(tf.mul(rows, tf.range(0, 6, 1, 'float32')));
+        };
+        const { value, grads } = tf.valueAndGrads(loss)([x, kernel, norm.scale, norm.offset]);
+        return [value, ...grads].map((tensor) => tensor.dataSync());
+      });
+      own?.forEach((values, index) => expect(largestDifference(values, portable?.[index] ?? [])).toBeLessThan(2e-4));
+    }
+  });
+
+  it('grows no tensors', () => {
+    const trainer = createTrainer(options);
+    trainer.step(views, 0.1);
+    trainer.evaluate(views, 8);
+    const before = [tf.memory().numTensors, runtime.backend.binding.getNumOfTensors()];
+    for (let step = 0; step < 10; step++) {
+      trainer.step(views, 0.1);
+      trainer.evaluate(views.subarray(0, 3 * 18 * 21 * 3), 3);
+      trainer.state();
+    }
+    expect([tf.memory().numTensors, runtime.backend.binding.getNumOfTensors()]).toEqual(before);
+    trainer.dispose();
+  });
+
+  it('refuses wrong batches and options', () => {
+    const trainer = createTrainer(options);
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
+    expect(() => trainer.step(views.subarray(1), 0.1)).toThrow(refused);
+    expect(() => trainer.step(views, Number.NaN)).toThrow(refused);
+    expect(() => trainer.evaluate(views, 9)).toThrow(refused);
+    trainer.dispose();
+    expect(() => createTrainer({ ...options, batchSize: 1 })).toThrow(refused);
+    expect(() => createTrainer({ ...options, temperature: 0 })).toThrow(refused);
+    expect(() => createTrainer({ ...options, parameters: {} })).toThrow(refused);
+    expect(() => createTrainer({ ...options, optimizer: { momentum: 1 } })).toThrow(refused);
+  });
+});

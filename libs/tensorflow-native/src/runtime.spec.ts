@@ -1,0 +1,63 @@
+// Loading: one copy of tfjs-core, one setting a process, a clear word when the addon is absent.
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { isKindredError } from '@kindred/errors';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { loadTensorFlow } from './runtime.js';
+
+describe('loadTensorFlow', () => {
+  it('starts TensorFlow once', () => {
+    const runtime = loadTensorFlow();
+    expect(loadTensorFlow()).toBe(runtime);
+    expect(runtime.version).toMatch(/^\d+\.\d+/);
+    expect(['cpu', 'gpu']).toContain(runtime.device);
+  });
+
+  it('loads exactly one copy of tfjs-core', () => {
+    const { tf: own } = loadTensorFlow();
+    const addonPackage = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu');
+    const fromAddon = createRequire(addonPackage);
+    const unionPackage = createRequire(fromAddon.resolve('@tensorflow/tfjs'));
+    expect(unionPackage.resolve('@tensorflow/tfjs-core')).toBe(createRequire(import.meta.url).resolve('@tensorflow/tfjs-core'));
+    expect(own.engine()).toBe(tf.engine());
+    expect(tf.getBackend()).toBe('tensorflow');
+    const cores = Object.keys(createRequire(import.meta.url).cache).filter((path) => path.endsWith('tf-core.node.js'));
+    expect(new Set(cores).size).toBeLessThanOrEqual(1);
+  });
+
+  it('refuses other options than the process has', () => {
+    loadTensorFlow();
+    expect(() => loadTensorFlow({ intraOpThreads: 77 })).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }));
+  });
+
+  it('says what to run when the addon is absent', () => {
+    // A process in which the package can't be found, as before setup.
+    const module = fileURLToPath(new URL('./runtime.ts', import.meta.url));
+    const code = `
+      import Module from 'node:module';
+      const resolve = Module._resolveFilename;
+      Module._resolveFilename = (name, ...rest) => {
+        if (name === '@tensorflow/tfjs-node-gpu') throw new Error('native addon not found');
+        return resolve(name, ...rest);
+      };
+      const { loadTensorFlow } = await import(${JSON.stringify(module)});
+      try { loadTensorFlow(); } catch (error) { process.stdout.write(JSON.stringify({ code: error.code, message: error.message })); }
+    `;
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { encoding: 'utf8' });
+    const error = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { code: string; message: string };
+    expect(error.code).toBe('FAILED_PRECONDITION');
+    expect(error.message).toContain('npm run setup');
+  });
+
+  it('checks thread counts', () => {
+    const check = (): unknown => loadTensorFlow({ interOpThreads: 0 });
+    expect(check).toThrow();
+    try {
+      check();
+    } catch (error) {
+      expect(isKindredError(error)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,110 @@
+// The RPCs of AugmentationService: requests to domain calls, results to responses.
+import { KindredError, invalidField } from '@kindred/errors';
+import type { AugmentationServiceImplementation, DatasetReference } from '@kindred/protocol/augmentation';
+import { bytesOf } from '@kindred/service-runtime';
+import { planBatches } from './batch-plan.js';
+import { streamBatches } from './batch-stream.js';
+import type { DatasetCatalogue } from './dataset-catalogue.js';
+import { decodeImages } from './image-decoding.js';
+import { createSendWindow } from './send-window.js';
+import { viewShape } from './transformation.js';
+import type { ViewWorkers } from './view-workers.js';
+import { datasetKeyFromWire, datasetKeyToWire, descriptionToWire, transformationFromWire } from './wire.js';
+
+/** Messages of a stream that may be written and not yet on their way. */
+const maxUnsentMessages = 2;
+/** Images of one Augment call. */
+const maxAugmentImages = 256;
+/** Bytes of views that one Augment call may give back. */
+const maxAugmentBytes = 48 * 1024 * 1024;
+
+/** What the handlers work with. */
+export interface HandlerParts {
+  readonly catalogue: DatasetCatalogue;
+  readonly workers: ViewWorkers;
+  /** Streams at one time. */
+  readonly maxStreams: number;
+}
+
+/** Makes the handlers. */
+export function createHandlers({ catalogue, workers, maxStreams }: HandlerParts): AugmentationServiceImplementation {
+  let streams = 0;
+
+  const acquire = async (reference: DatasetReference | undefined) => {
+    const key = await catalogue.resolve(datasetKeyFromWire(reference));
+    return { key, lease: await catalogue.acquire(key) };
+  };
+
+  return {
+    async listDatasets() {
+      return { datasets: (await catalogue.list()).map(datasetKeyToWire) };
+    },
+
+    async getDataset(request) {
+      const { key, lease } = await acquire(request.dataset);
+      try {
+        return { description: descriptionToWire(key, lease.table) };
+      } finally {
+        lease.release();
+      }
+    },
+
+    async *streamBatches(request, { signal }) {
+      if (streams >= maxStreams) {
+        throw new KindredError('RESOURCE_EXHAUSTED', `${maxStreams} streams of batches are open already; allowed: ${maxStreams}`, {
+          retryAfterMs: 1000,
+        });
+      }
+      streams++;
+      let release = (): void => {};
+      try {
+        const transformation = transformationFromWire(request.transformation);
+        const { lease } = await acquire(request.dataset);
+        release = lease.release;
+        const { table } = lease;
+        const shape = viewShape(transformation);
+        const plan = planBatches(table.size, shape.bytes, request);
+        const window = createSendWindow(maxUnsentMessages);
+        for await (const batch of streamBatches({ table, transformation, options: request, plan, workers }, signal)) {
+          await window.ready(signal);
+          const { views, indices, labels } = batch;
+          yield window.message(
+            {
+              batch: batch.batch,
+              batchCount: plan.batchCount,
+              count: indices.length,
+              views: shape.views,
+              height: shape.side,
+              width: shape.side,
+              indices: bytesOf(indices),
+              labels: bytesOf(labels),
+            },
+            views,
+          );
+        }
+      } finally {
+        release();
+        streams--;
+      }
+    },
+
+    async augment(request, { signal }) {
+      const transformation = transformationFromWire(request.transformation);
+      const { images, seed, epoch } = request;
+      const shape = viewShape(transformation);
+      checkAugmentSize(images.length, shape.bytes);
+      const decoded = await decodeImages(images);
+      const views = await workers.viewsOfLoose({ images: decoded, transformation, seed, epoch }, signal);
+      return { images: views, count: images.length, views: shape.views, height: shape.side, width: shape.side };
+    },
+  };
+}
+
+function checkAugmentSize(count: number, imageBytes: number): void {
+  if (count === 0) throw invalidField('images', `got none; allowed: 1 to ${maxAugmentImages}`);
+  const allowed = Math.min(maxAugmentImages, Math.floor(maxAugmentBytes / imageBytes));
+  if (count <= allowed) return;
+  throw new KindredError('RESOURCE_EXHAUSTED', `images: got ${count}; allowed: at most ${allowed} a call with views of this size`, {
+    violations: [{ field: 'images', description: `got ${count}; allowed: 1 to ${allowed}` }],
+  });
+}

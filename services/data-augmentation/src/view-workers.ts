@@ -1,0 +1,96 @@
+// The threads that make views, with a queue of their own in front: work of a caller who has left is dropped, not done.
+import { KindredError } from '@kindred/errors';
+import { Counter } from '@kindred/service-runtime';
+import { createWorkerPool, workerEntry } from '@kindred/workers';
+import type { LooseViewsRequest, ViewsRequest } from './augment.worker.js';
+import { viewShape } from './transformation.js';
+
+/** Images that one thread takes at a time, about 50 ms of SimCLR views of CIFAR's size: what cancelling waits for at most. */
+const imagesPerTask = 256;
+/** Calls that may wait for a thread, over all streams; each stream has a few batches of at most 32 tasks each. */
+const maxWaiting = 16_384;
+
+const droppedTasks = new Counter({
+  name: 'kindred_augmentation_dropped_tasks_total',
+  help: 'Tasks that were dropped before they began because their caller had left.',
+});
+
+/** Makes views off the event loop. */
+export interface ViewWorkers {
+  /** Views of images of a dataset: uint8 [indices, views, side, side, 3]. CANCELLED once `signal` is aborted. */
+  viewsOf(request: ViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
+  /** Views of a request's own images, likewise. */
+  viewsOfLoose(request: LooseViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
+  /** Ends the threads. */
+  close(): Promise<void>;
+}
+
+/** Starts `threads` threads. */
+export function createViewWorkers(threads: number): ViewWorkers {
+  const pool = createWorkerPool<typeof import('./augment.worker.js')>({
+    entry: workerEntry(import.meta.url, 'augment'),
+    threads,
+  });
+  // One task a thread waits inside the pool, so that no thread idles for the time of a message.
+  const schedule = createSchedule(2 * threads, maxWaiting);
+
+  return {
+    async viewsOf(request, signal) {
+      const { indices } = request;
+      if (indices.length <= imagesPerTask) return schedule(() => pool.run('viewsOf', request), signal);
+      const { bytes } = viewShape(request.transformation);
+      const whole = new Uint8Array(indices.length * bytes);
+      const parts: Promise<void>[] = [];
+      for (let start = 0; start < indices.length; start += imagesPerTask) {
+        const part = { ...request, indices: indices.slice(start, start + imagesPerTask) };
+        parts.push(schedule(() => pool.run('viewsOf', part), signal).then((views) => whole.set(views, start * bytes)));
+      }
+      await Promise.all(parts);
+      return whole;
+    },
+    viewsOfLoose: (request, signal) => schedule(() => pool.run('viewsOfLoose', request), signal),
+    close: () => pool.close(),
+  };
+}
+
+type Schedule = <T>(task: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+
+/** Runs at most `parallel` tasks at once, first come, first served; an abort takes a waiting task out of the queue. */
+function createSchedule(parallel: number, maxQueued: number): Schedule {
+  const waiting = new Set<() => void>();
+  let running = 0;
+  const startNext = (): void => {
+    for (const start of waiting) {
+      if (running >= parallel) return;
+      waiting.delete(start);
+      start();
+    }
+  };
+  return (task, signal) =>
+    new Promise((resolve, reject) => {
+      const cancelled = (): KindredError => new KindredError('CANCELLED', 'cancelled by the caller');
+      if (signal.aborted) return reject(cancelled());
+      if (waiting.size >= maxQueued) {
+        const text = `${maxQueued} tasks already wait for a thread; retry later`;
+        return reject(new KindredError('RESOURCE_EXHAUSTED', text, { retryAfterMs: 1000 }));
+      }
+      const start = (): void => {
+        signal.removeEventListener('abort', drop);
+        running++;
+        task()
+          .then(resolve, reject)
+          .finally(() => {
+            running--;
+            startNext();
+          });
+      };
+      const drop = (): void => {
+        waiting.delete(start);
+        droppedTasks.inc();
+        reject(cancelled());
+      };
+      signal.addEventListener('abort', drop, { once: true });
+      waiting.add(start);
+      startNext();
+    });
+}

@@ -1,0 +1,75 @@
+// `kindred pretext`: the main job from the reference's two YAML files.
+import type { Command } from 'commander';
+import { readEnvironment, readExperiment } from '@kindred/experiment';
+import { runCommand, type GlobalOptions } from '../command-context.js';
+import { assertOneOf, runPretextCommand } from '../pretext-command.js';
+import type { PretextRequest } from '../pretext-job.js';
+import { resultsFolder } from '../results.js';
+import { dataRootOf, newRunId, parseOverrides, parseRunId, parseSeed, readNamedFile } from '../settings.js';
+
+interface PretextOptions extends GlobalOptions {
+  readonly configEnv?: string;
+  readonly configExp?: string;
+  readonly set: string[];
+  readonly dataDir?: string;
+  readonly runId?: string;
+  readonly seed: string;
+  readonly resume?: string;
+}
+
+/** Adds the command. */
+export function addPretext(program: Command): void {
+  program
+    .command('pretext')
+    .description('train by SimCLR, then embed all images and mine their nearest neighbours')
+    .option('--config-env <file>', 'environment file: root_dir names the folder that results are copied to')
+    .option('--config-exp <file>', "experiment file, in the reference's own format")
+    .option('--set <key=value>', 'replace a value of the experiment; may be given again', collect, [])
+    .option('--data-dir <dir>', 'folder of the data set (default: DATA/datasets)')
+    .option('--run-id <id>', 'name of the run (default: made from data set and time)')
+    .option('--seed <n>', 'seed of all chance', '0')
+    .option('--resume <id>', 'go on with a run that was stopped, instead of --config-exp')
+    .addHelpText(
+      'after',
+      `
+Uses the services of a running 'kindred up' with the same --data; without one it runs its own for the duration.
+Results are copied to <root_dir>/<train_db_name>/pretext, unless root_dir is a placeholder that begins with /path/.
+Example:
+  kindred pretext --config-env configs/env.yml --config-exp configs/pretext/simclr_cifar10.yml --set epochs=10`,
+    )
+    .action((_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PretextOptions>();
+      return runCommand(options, async (context) => {
+        assertOneOf('--config-exp', options.configExp !== undefined, '--resume', options.resume !== undefined);
+        const { request, dataset } = await requestOf(options);
+        return runPretextCommand(context, {
+          request,
+          resultsFolder: await resultsOf(options, dataset),
+          resumeCommand: `kindred pretext --data ${options.data} --resume ${request.runId}`,
+        });
+      });
+    });
+}
+
+/** Gathers an option that may be given again. */
+export function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+async function requestOf(options: PretextOptions): Promise<{ request: PretextRequest; dataset: string }> {
+  if (options.configExp === undefined) {
+    return { request: { runId: parseRunId('--resume', options.resume ?? ''), start: null }, dataset: '' };
+  }
+  const experiment = await readNamedFile('--config-exp', options.configExp);
+  const overrides = parseOverrides(options.set);
+  const { train_db_name: dataset } = readExperiment({ text: experiment, file: options.configExp, overrides });
+  const runId = options.runId === undefined ? newRunId(dataset) : parseRunId('--run-id', options.runId);
+  const start = { experiment, overrides, dataRoot: dataRootOf(options.dataDir), seed: parseSeed(options.seed) };
+  return { request: { runId, start }, dataset };
+}
+
+async function resultsOf({ configEnv }: PretextOptions, dataset: string): Promise<string | null> {
+  if (configEnv === undefined) return null;
+  const environment = readEnvironment({ text: await readNamedFile('--config-env', configEnv), file: configEnv });
+  return dataset === '' ? null : resultsFolder(environment, configEnv, dataset);
+}

@@ -1,0 +1,74 @@
+// The main job as a command: `pretext` and `demo` differ in where the experiment comes from and in what they show last.
+import { KindredError } from '@kindred/errors';
+import { dirname } from 'node:path';
+import type { CommandContext } from './command-context.js';
+import { exitCodes, type ExitCode } from './exit-codes.js';
+import { cancelRun, runPretext, type PretextRequest, type PretextResult } from './pretext-job.js';
+import { copyResults, printSummary, summarize, type PretextSummary } from './results.js';
+import { openSession, type Session } from './session.js';
+
+/** What to do, and what to do with it. */
+export interface PretextCommand {
+  readonly request: PretextRequest;
+  /** Where copies of the results go; null: nowhere. */
+  readonly resultsFolder: string | null;
+  /** Makes what is shown beside the table, before the services end; adds to the summary. */
+  readonly illustrate?: (session: Session, result: PretextResult, summary: PretextSummary) => Promise<Readonly<Record<string, unknown>>>;
+  /** How to go on after an interruption, as a command line. */
+  readonly resumeCommand: string;
+}
+
+/** Runs the main job against running services, or against its own. */
+export async function runPretextCommand(context: CommandContext, command: PretextCommand): Promise<ExitCode> {
+  const { output, interruption, folder } = context;
+  const { runId, start } = command.request;
+  const began = Date.now();
+  const dataRoot = start?.dataRoot ?? '';
+  const session = await openSession({
+    folder,
+    output,
+    interruption,
+    // A .zip is read from its folder; on a resume the run's own data folder is not known yet, so that all is allowed.
+    dataRoots: start === null ? ['/'] : dataRoot === '' ? [] : [dataRoot.endsWith('.zip') ? dirname(dataRoot) : dataRoot],
+  });
+  try {
+    output.text(session.owned ? `run ${runId}, with its own services (logs: ${folder.path}/logs)` : `run ${runId}, on the services of ${folder.path}`);
+    const result = await runPretext(session, command.request);
+    const summary = summarize(result, session.artifactFolder, (Date.now() - began) / 1000);
+    if (command.resultsFolder !== null) {
+      if (session.artifactFolder === null) output.warn('the artifact store is on another machine: no results were copied');
+      else await copyResults(result, session.artifactFolder, command.resultsFolder);
+    }
+    printSummary(output, summary);
+    if (command.resultsFolder !== null) output.text(`  copied to ${command.resultsFolder}`);
+    const additions = await command.illustrate?.(session, result, summary);
+    output.result({ ...summary, resultsFolder: command.resultsFolder, ...additions });
+    return exitCodes.ok;
+  } catch (thrown) {
+    if (!interruption.signal.aborted) throw thrown;
+    await endInterrupted(session, command);
+    return exitCodes.interrupted;
+  } finally {
+    await session.close();
+  }
+}
+
+async function endInterrupted(session: Session, { request, resumeCommand }: PretextCommand): Promise<void> {
+  const { output } = session;
+  const { runId } = request;
+  output.event('interrupted', { runId, detached: !session.owned });
+  if (!session.owned) {
+    output.text(`left run ${runId}, which goes on; follow it with: kindred runs watch ${runId}`);
+    output.text(`its neighbours are made by: ${resumeCommand}`);
+    return;
+  }
+  output.text(`stopping run ${runId}; go on with it by: ${resumeCommand}`);
+  await cancelRun(session, runId);
+}
+
+/** The run id that both ways of asking name, or an error. */
+export function assertOneOf(first: string, hasFirst: boolean, second: string, hasSecond: boolean): void {
+  if (hasFirst === hasSecond) {
+    throw new KindredError('INVALID_ARGUMENT', `${first} or ${second}: got ${hasFirst ? 'both' : 'neither'}; allowed: exactly one`);
+  }
+}
