@@ -42,8 +42,9 @@ export function resizedCrop(
 }
 
 /**
- * Whether the vertical pass goes first, which shows in the last bit. Up to version 12 Pillow never did; the rule of 13.0.0
- * for a square output was found by comparing both orders with it over 25,000 shapes.
+ * Whether the vertical pass goes first, which shows in the last bit. Pillow's sources up to 13.0.0.dev0 always began with
+ * the horizontal one; the rule of the released 13.0.0 for a square output was found by comparing both orders with what it
+ * makes of 25,715 shapes.
  */
 export function isVerticalFirst(crop: CropBox, size: number): boolean {
   return crop.height > size && crop.height + size > 2 * crop.width;

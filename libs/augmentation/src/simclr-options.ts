@@ -98,9 +98,10 @@ function resolveCrop(crop: RandomResizedCropOptions | undefined): { size: number
   }
   const size = checkedSize('random_resized_crop.size', crop.size);
   const scale: readonly number[] = crop.scale ?? [0.08, 1];
-  const [minArea, maxArea] = scale;
-  const good = Array.isArray(scale) && scale.length === 2 && minArea! > 0 && minArea! <= maxArea! && maxArea! <= 1;
-  if (good) return { size, minArea: minArea!, maxArea: maxArea! };
+  if (Array.isArray(scale) && scale.length === 2) {
+    const [minArea, maxArea] = scale as [number, number];
+    if (minArea > 0 && minArea <= maxArea && maxArea <= 1) return { size, minArea, maxArea };
+  }
   const got = JSON.stringify(scale);
   throw invalidField(
     'random_resized_crop.scale',

@@ -67,7 +67,13 @@ export function decodeModelFile(bytes: Uint8Array): ModelFile {
   }
   const parameters = Object.fromEntries([...tensors].map(([name, tensor]) => [name, toFloat32(tensor)]));
   checkStateDict(architecture, parameters);
-  return { architecture, parameters, normalisation, cropSize, origin: parsed(metadata, 'origin') as Record<string, string> };
+  return {
+    architecture,
+    parameters,
+    normalisation,
+    cropSize,
+    origin: parsed(metadata, 'origin') as Record<string, string>,
+  };
 }
 
 function parsed(metadata: Readonly<Record<string, string>>, key: string): unknown {

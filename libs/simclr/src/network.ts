@@ -67,7 +67,8 @@ export function finalMapSide(architecture: Architecture, side: number): number {
 /** @throws KindredError INVALID_ARGUMENT when the form can't take images of this size. */
 export function checkImageSize(architecture: Architecture, height: number, width: number): void {
   for (const [field, side] of Object.entries({ height, width })) {
-    if (!Number.isInteger(side) || side < 1) throw invalidField(`image.${field}`, `got ${side}; allowed: a whole number above 0`);
+    if (!Number.isInteger(side) || side < 1)
+      throw invalidField(`image.${field}`, `got ${side}; allowed: a whole number above 0`);
     if (architecture.form === 'stl' && finalMapSide(architecture, side) !== stlFinalSide) {
       throw invalidField(`image.${field}`, `got ${side}; allowed with the stl form: 96 (any size with the cifar form)`);
     }

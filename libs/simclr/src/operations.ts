@@ -49,7 +49,15 @@ export interface NetworkOperations {
 export const portableOperations: NetworkOperations = {
   convolution(x, kernel, stride, padding) {
     // tfjs has no gradient for explicit padding: pad first, then convolve 'valid'.
-    const padded = padding === 0 ? x : tf.pad(x, [[0, 0], [padding, padding], [padding, padding], [0, 0]]);
+    const padded =
+      padding === 0
+        ? x
+        : tf.pad(x, [
+            [0, 0],
+            [padding, padding],
+            [padding, padding],
+            [0, 0],
+          ]);
     return tf.conv2d(padded, kernel, stride, 'valid');
   },
   batchNorm(x, norm, training) {
@@ -77,7 +85,15 @@ export const portableOperations: NetworkOperations = {
     return tf.relu(tf.add(a, b)) as tf.Tensor4D;
   },
   maxPool(x, size, padding) {
-    const padded = padding === 0 ? x : tf.pad(x, [[0, 0], [padding, padding], [padding, padding], [0, 0]]);
+    const padded =
+      padding === 0
+        ? x
+        : tf.pad(x, [
+            [0, 0],
+            [padding, padding],
+            [padding, padding],
+            [0, 0],
+          ]);
     return tf.maxPool(padded, size, size, 'valid');
   },
   averagePool(x) {
@@ -95,7 +111,12 @@ export const portableOperations: NetworkOperations = {
   },
 };
 
-function normalise(x: tf.Tensor4D, mean: tf.Tensor1D, variance: tf.Tensor1D, { scale, offset }: NormTensors): tf.Tensor4D {
+function normalise(
+  x: tf.Tensor4D,
+  mean: tf.Tensor1D,
+  variance: tf.Tensor1D,
+  { scale, offset }: NormTensors,
+): tf.Tensor4D {
   const factor = tf.mul(scale, tf.rsqrt(tf.add(variance, tf.scalar(batchNormEpsilon))));
   return tf.add(tf.mul(tf.sub(x, mean), factor), offset);
 }

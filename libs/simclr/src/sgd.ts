@@ -17,11 +17,13 @@ export type ResolvedSgdOptions = Required<SgdOptions>;
 
 /** Completes and checks the optimizer's options. */
 export function resolveSgdOptions({ momentum = 0, weightDecay = 0, nesterov = false }: SgdOptions): ResolvedSgdOptions {
-  if (!(momentum >= 0 && momentum < 1)) throw invalidField('optimizer.momentum', `got ${momentum}; allowed: from 0 to below 1`);
+  if (!(momentum >= 0 && momentum < 1))
+    throw invalidField('optimizer.momentum', `got ${momentum}; allowed: from 0 to below 1`);
   if (!(weightDecay >= 0 && Number.isFinite(weightDecay))) {
     throw invalidField('optimizer.weightDecay', `got ${weightDecay}; allowed: 0 or more`);
   }
-  if (nesterov && momentum === 0) throw invalidField('optimizer.nesterov', 'got true without momentum; allowed: momentum above 0');
+  if (nesterov && momentum === 0)
+    throw invalidField('optimizer.nesterov', 'got true without momentum; allowed: momentum above 0');
   return { momentum, weightDecay, nesterov };
 }
 

@@ -40,12 +40,7 @@ export function modelSpecification(architecture: Architecture): readonly Paramet
     head === 'linear'
       ? linear('contrastive_head', dim, featureDim)
       : [...linear('contrastive_head.0', dim, dim), ...linear('contrastive_head.2', dim, featureDim)];
-  return [
-    convolution('backbone.conv1', 3, width, 3),
-    ...norm('backbone.bn1', width),
-    ...stages,
-    ...projection,
-  ];
+  return [convolution('backbone.conv1', 3, width, 3), ...norm('backbone.bn1', width), ...stages, ...projection];
 }
 
 /** Number of values of one tensor; 1 for a scalar. */
@@ -63,14 +58,16 @@ export function checkStateDict(architecture: Architecture, state: StateDict): vo
   for (const { name, shape } of specification) {
     const values = state[name];
     const size = parameterSize(shape);
-    if (values === undefined) throw invalidField(name, `missing; the architecture has it with shape [${shape.join(', ')}]`);
+    if (values === undefined)
+      throw invalidField(name, `missing; the architecture has it with shape [${shape.join(', ')}]`);
     if (values.length !== size) {
       throw invalidField(name, `got ${values.length} values; allowed: ${size}, for shape [${shape.join(', ')}]`);
     }
   }
   const known = new Set(specification.map(({ name }) => name));
   const extra = Object.keys(state).find((name) => !known.has(name));
-  if (extra !== undefined) throw invalidField(extra, `not a tensor of this architecture; its first is ${specification[0]?.name}`);
+  if (extra !== undefined)
+    throw invalidField(extra, `not a tensor of this architecture; its first is ${specification[0]?.name}`);
 }
 
 function stage(number: number, width: number, planes: number): ParameterSpecification[] {

@@ -3,7 +3,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { forward, normalisePixels } from '@kindred/simclr';
 import type { Architecture, NetworkOperations, Normalisation } from '@kindred/simclr';
 import { castPixels } from './operations.js';
-import type { FunctionDefinition, OutputValue } from './compile.js';
+import type { OutputValue } from './compile.js';
+import type { FunctionDefinition } from './program-definition.js';
 import type { NativeBackend } from './native.js';
 
 /** What a network makes of images, row by row. */

@@ -56,13 +56,24 @@ export function createEncoder(options: EncoderOptions): Encoder {
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
   const side = architecture.form === 'stl' ? stlSide : -1;
-  const embedding = embeddingFunction(architecture, normalisation, createNativeOperations(runtime.backend), runtime.backend, [-1, side, side, 3]);
+  const embedding = embeddingFunction(
+    architecture,
+    normalisation,
+    createNativeOperations(runtime.backend),
+    runtime.backend,
+    [-1, side, side, 3],
+  );
   const program = compile(runtime, {
     state: Object.fromEntries(specification.map(({ name, shape, kind }) => [name, tensorFlowShape(shape, kind)])),
     functions: { embed: embedding },
   });
   program.setState(
-    Object.fromEntries(specification.map(({ name, shape, kind }) => [name, toTensorFlowLayout(parameters[name] as Float32Array, shape, kind)])),
+    Object.fromEntries(
+      specification.map(({ name, shape, kind }) => [
+        name,
+        toTensorFlowLayout(parameters[name] as Float32Array, shape, kind),
+      ]),
+    ),
   );
   const dims = { backbone: architecture.width * 8, embedding: architecture.featureDim };
 
@@ -74,7 +85,10 @@ export function createEncoder(options: EncoderOptions): Encoder {
       checkImageSize(architecture, height, width);
       const pixels = height * width * 3;
       if (!Number.isInteger(count) || count < 0 || images.length !== count * pixels) {
-        throw invalidField('images', `got ${images.length} bytes for ${count} images of ${height}×${width}; allowed: ${count * pixels}`);
+        throw invalidField(
+          'images',
+          `got ${images.length} bytes for ${count} images of ${height}×${width}; allowed: ${count * pixels}`,
+        );
       }
       const result = {
         count,
@@ -84,7 +98,10 @@ export function createEncoder(options: EncoderOptions): Encoder {
       for (let start = 0; start < count; start += maxBatchImages) {
         const size = Math.min(maxBatchImages, count - start);
         const batch = images.subarray(start * pixels, (start + size) * pixels);
-        const part = toEmbeddings(program.functions['embed']?.({ images: batch }, { images: [size, height, width, 3] }) ?? {}, size);
+        const part = toEmbeddings(
+          program.functions['embed']?.({ images: batch }, { images: [size, height, width, 3] }) ?? {},
+          size,
+        );
         result.backbone.set(part.backbone, start * dims.backbone);
         result.embedding.set(part.embedding, start * dims.embedding);
       }

@@ -28,14 +28,18 @@ describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
   const [count = 0, height = 0, width = 0] = images.shape;
 
   it('has the tensors of the reference, in its order', () => {
-    expect(specifiedTensors(architecture)).toEqual(golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })));
+    expect(specifiedTensors(architecture)).toEqual(
+      golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })),
+    );
   });
 
   it('gives the reference’s features in eval mode', () => {
     const encoder = createEncoder({ architecture, parameters: goldenWeights(golden), normalisation: golden });
     const { backbone, embedding } = encoder.embed(images.data, count, height, width);
     encoder.dispose();
-    expect(largestDifference(embedding, readGoldenNpy<Float32Array>(`${name}-eval-features`).data)).toBeLessThan(featureTolerance);
+    expect(largestDifference(embedding, readGoldenNpy<Float32Array>(`${name}-eval-features`).data)).toBeLessThan(
+      featureTolerance,
+    );
     const expected = readGoldenNpy<Float32Array>(`${name}-eval-backbone`).data;
     const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1);
     expect(largestDifference(backbone, expected) / scale).toBeLessThan(featureTolerance);
@@ -60,13 +64,23 @@ describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
       },
     });
     program.setState(
-      Object.fromEntries(specification.map(({ name: key, shape, kind }) => [key, toTensorFlowLayout(parameters[key] as Float32Array, shape, kind)])),
+      Object.fromEntries(
+        specification.map(({ name: key, shape, kind }) => [
+          key,
+          toTensorFlowLayout(parameters[key] as Float32Array, shape, kind),
+        ]),
+      ),
     );
     const { embedding } = program.functions['train']?.({ images: images.data }) ?? {};
     const after = program.getState();
     program.dispose();
-    expect(largestDifference(embedding?.values ?? [], readGoldenNpy<Float32Array>(`${name}-train-features`).data)).toBeLessThan(featureTolerance);
-    for (const [file, key] of [['running-mean', 'running_mean'], ['running-var', 'running_var']]) {
+    expect(
+      largestDifference(embedding?.values ?? [], readGoldenNpy<Float32Array>(`${name}-train-features`).data),
+    ).toBeLessThan(featureTolerance);
+    for (const [file, key] of [
+      ['running-mean', 'running_mean'],
+      ['running-var', 'running_var'],
+    ]) {
       const expected = readGoldenNpy<Float32Array>(`${name}-after-${file}-last`).data;
       expect(largestDifference(after[`backbone.layer4.1.bn2.${key}`] ?? [], expected)).toBeLessThan(featureTolerance);
     }
@@ -104,13 +118,17 @@ describe('four steps of training', () => {
       imageSize: { height, width },
     });
     const size = views.data.length / steps;
-    const losses = golden.losses.map((_, step) => trainer.step(views.data.subarray(step * size, (step + 1) * size), 0.05));
+    const losses = golden.losses.map((_, step) =>
+      trainer.step(views.data.subarray(step * size, (step + 1) * size), 0.05),
+    );
     const { parameters } = trainer.state();
     const last = trainer.evaluate(views.data.subarray((steps - 1) * size), batchSize * 2);
     trainer.dispose();
 
     losses.forEach((loss, step) => {
-      expect(Math.abs(loss / (golden.losses[step] ?? Number.NaN) - 1), `loss ${step}`).toBeLessThan(lossTolerance[step] ?? 1);
+      expect(Math.abs(loss / (golden.losses[step] ?? Number.NaN) - 1), `loss ${step}`).toBeLessThan(
+        lossTolerance[step] ?? 1,
+      );
     });
     const deviations = Object.entries(golden.norms).map(([name, norm]) => {
       const squares = (parameters[name] ?? new Float32Array(0)).reduce((sum, value) => sum + value * value, 0);

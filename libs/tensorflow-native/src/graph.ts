@@ -37,7 +37,8 @@ export function pruneGraph(nodes: readonly GraphNode[], targets: readonly string
     const plain = nodeOf(name);
     if (needed.has(plain)) continue;
     const node = byName.get(plain);
-    if (node === undefined) throw new KindredError('INTERNAL', `the compiled graph refers to '${plain}', which it does not hold`);
+    if (node === undefined)
+      throw new KindredError('INTERNAL', `the compiled graph refers to '${plain}', which it does not hold`);
     needed.add(plain);
     open.push(...node.inputs);
   }
@@ -59,10 +60,16 @@ export function nodeOf(reference: string): string {
 
 function encodeNode({ name, op, attributes, inputs, constant }: GraphNode): Encoded {
   // TensorFlow wants control inputs after data inputs.
-  const ordered = [...inputs.filter((input) => !input.startsWith('^')), ...inputs.filter((input) => input.startsWith('^'))];
+  const ordered = [
+    ...inputs.filter((input) => !input.startsWith('^')),
+    ...inputs.filter((input) => input.startsWith('^')),
+  ];
   const entries = attributes.map((entry) => encodeEntry(entry.name, encodeAttribute(op, entry)));
   if (constant !== null) {
-    entries.push(encodeEntry('dtype', varintField(6, constant.dtype)), encodeEntry('value', bytesField(8, encodeTensor(constant))));
+    entries.push(
+      encodeEntry('dtype', varintField(6, constant.dtype)),
+      encodeEntry('value', bytesField(8, encodeTensor(constant))),
+    );
   }
   return concat([
     bytesField(1, name),
@@ -78,7 +85,8 @@ function encodeEntry(key: string, value: Encoded): Encoded {
 
 function encodeAttribute(op: string, { name, type, value }: OpAttribute): Encoded {
   if (type === attributeTypes.shape) return bytesField(7, encodeShape(value as readonly number[]));
-  if (Array.isArray(value)) return bytesField(1, concat((value as unknown[]).map((item) => encodeScalar(op, name, type, item))));
+  if (Array.isArray(value))
+    return bytesField(1, concat((value as unknown[]).map((item) => encodeScalar(op, name, type, item))));
   return encodeScalar(op, name, type, value);
 }
 
@@ -95,7 +103,10 @@ function encodeScalar(op: string, name: string, type: number, value: unknown): E
     case attributeTypes.type:
       return varintField(6, Number(value));
     default:
-      throw new KindredError('UNIMPLEMENTED', `operation ${op} has attribute '${name}' of type ${type}, which no compiled graph can hold`);
+      throw new KindredError(
+        'UNIMPLEMENTED',
+        `operation ${op} has attribute '${name}' of type ${type}, which no compiled graph can hold`,
+      );
   }
 }
 

@@ -7,4 +7,11 @@ export { createEncoder } from './encoder.js';
 export type { Encoder, EncoderOptions } from './encoder.js';
 export type { Embeddings } from './embedding-function.js';
 export { compile } from './compile.js';
-export type { CompiledFunction, CompiledProgram, FunctionDefinition, ProgramDefinition } from './compile.js';
+export type { CompiledFunction, CompiledProgram, OutputValue } from './compile.js';
+export type {
+  FunctionDefinition,
+  FunctionResult,
+  InputDefinition,
+  MomentumUpdate,
+  ProgramDefinition,
+} from './program-definition.js';

@@ -42,7 +42,9 @@ export function createNativeOperations(backend: NativeBackend): NetworkOperation
       const operation = tf.customGrad((input, save) => {
         const y = one('Relu', [float], [input as tf.Tensor]);
         (save as GradSave)([y]);
-        const gradFunc: WithGradient['gradFunc'] = (dy, [output]) => [one('ReluGrad', [float], [dy, output as tf.Tensor])];
+        const gradFunc: WithGradient['gradFunc'] = (dy, [output]) => [
+          one('ReluGrad', [float], [dy, output as tf.Tensor]),
+        ];
         return { value: y, gradFunc } as WithGradient;
       });
       return operation(x) as tf.Tensor2D;
@@ -53,7 +55,11 @@ export function createNativeOperations(backend: NativeBackend): NetworkOperation
 
 /** Turns uint8 pixels (a tensor that tfjs takes for int32) into float32. */
 export function castPixels(backend: NativeBackend, pixels: tf.Tensor): tf.Tensor4D {
-  const attributes = [attribute.type('SrcT', 'uint8'), attribute.type('DstT', 'float32'), attribute.bool('Truncate', false)];
+  const attributes = [
+    attribute.type('SrcT', 'uint8'),
+    attribute.type('DstT', 'float32'),
+    attribute.bool('Truncate', false),
+  ];
   return backend.executeSingleOutput('Cast', attributes, [pixels]) as tf.Tensor4D;
 }
 
@@ -95,10 +101,17 @@ function convolution(one: Execute, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: 
       const padded = one('Pad', [float, attribute.type('Tpaddings', 'int32')], [inputs, pairs]);
       const gradient = one('Conv2DBackpropInput', valid, [tf.tensor1d(padded.shape, 'int32'), filters, dy]);
       const begin = tf.tensor1d([0, padding, padding, 0], 'int32');
-      const cut = one('Slice', [float, attribute.type('Index', 'int32')], [gradient, begin, tf.tensor1d(inputs.shape, 'int32')]);
+      const cut = one(
+        'Slice',
+        [float, attribute.type('Index', 'int32')],
+        [gradient, begin, tf.tensor1d(inputs.shape, 'int32')],
+      );
       return [cut, one('Conv2DBackpropFilter', valid, [padded, filterSizes, dy])];
     };
-    return { value: one('Conv2D', simple ?? explicit, [input as tf.Tensor, weights as tf.Tensor]), gradFunc } as WithGradient;
+    return {
+      value: one('Conv2D', simple ?? explicit, [input as tf.Tensor, weights as tf.Tensor]),
+      gradFunc,
+    } as WithGradient;
   });
   return operation(x, kernel) as tf.Tensor4D;
 }
@@ -115,10 +128,21 @@ function padFrame(
     const read = ((output[axis] ?? 1) - 1) * stride + size;
     return Math.max(read - (input[axis] ?? 0) - padding, 0);
   };
-  return [[0, 0], [padding, behind(1)], [padding, behind(2)], [0, 0]];
+  return [
+    [0, 0],
+    [padding, behind(1)],
+    [padding, behind(2)],
+    [0, 0],
+  ];
 }
 
-function batchNorm(backend: NativeBackend, x: tf.Tensor4D, norm: NormTensors, training: boolean, relu: boolean): NormResult {
+function batchNorm(
+  backend: NativeBackend,
+  x: tf.Tensor4D,
+  norm: NormTensors,
+  training: boolean,
+  relu: boolean,
+): NormResult {
   const { scale, offset, runningMean, runningVariance } = norm;
   const attributes = [
     float,
@@ -132,9 +156,16 @@ function batchNorm(backend: NativeBackend, x: tf.Tensor4D, norm: NormTensors, tr
   let statistics: tf.Tensor1D[] = [runningMean, runningVariance];
   const operation = tf.customGrad((input, gamma, beta, save) => {
     const inputs = [input as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, runningMean, runningVariance];
-    const [normalised, mean, variance, ...reserved] = backend.executeMultipleOutputs('FusedBatchNormV3', forward, inputs, 6);
+    const [normalised, mean, variance, ...reserved] = backend.executeMultipleOutputs(
+      'FusedBatchNormV3',
+      forward,
+      inputs,
+      6,
+    );
     if (training) statistics = [mean, variance].map((tensor) => tf.keep(tensor as tf.Tensor1D));
-    const y = relu ? backend.executeSingleOutput('Relu', [float], [normalised as tf.Tensor]) : (normalised as tf.Tensor);
+    const y = relu
+      ? backend.executeSingleOutput('Relu', [float], [normalised as tf.Tensor])
+      : (normalised as tf.Tensor);
     (save as GradSave)([y, input as tf.Tensor, gamma as tf.Tensor, ...reserved]);
     const gradFunc: WithGradient['gradFunc'] = (dy, [output, ...saved]) => {
       const gradient = relu ? backend.executeSingleOutput('ReluGrad', [float], [dy, output as tf.Tensor]) : dy;
@@ -162,7 +193,11 @@ function averagePool(one: Execute, x: tf.Tensor4D): tf.Tensor2D {
 
 function linear(one: Execute, x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tensor1D): tf.Tensor2D {
   const product = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor =>
-    one('MatMul', [float, attribute.bool('transpose_a', transposeA), attribute.bool('transpose_b', transposeB)], [a, b]);
+    one(
+      'MatMul',
+      [float, attribute.bool('transpose_a', transposeA), attribute.bool('transpose_b', transposeB)],
+      [a, b],
+    );
   const operation = tf.customGrad((input, matrix, offset, save) => {
     (save as GradSave)([input as tf.Tensor, matrix as tf.Tensor]);
     const gradFunc: WithGradient['gradFunc'] = (dy, [savedInput, savedMatrix]) => [
@@ -170,7 +205,11 @@ function linear(one: Execute, x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tens
       product(savedInput as tf.Tensor, dy, true, false),
       one('BiasAddGrad', [float, layout], [dy]),
     ];
-    const value = one('BiasAdd', [float, layout], [product(input as tf.Tensor, matrix as tf.Tensor, false, false), offset as tf.Tensor]);
+    const value = one(
+      'BiasAdd',
+      [float, layout],
+      [product(input as tf.Tensor, matrix as tf.Tensor, false, false), offset as tf.Tensor],
+    );
     return { value, gradFunc } as WithGradient;
   });
   return operation(x, weight, bias) as tf.Tensor2D;
@@ -179,10 +218,18 @@ function linear(one: Execute, x: tf.Tensor2D, weight: tf.Tensor2D, bias: tf.Tens
 /** Rows over their norms; the gradient is (dy − y·⟨y, dy⟩)/norm, exact for norms of 1e-12 and above. */
 function normaliseRows(one: Execute, x: tf.Tensor2D): tf.Tensor2D {
   const rowSum = (values: tf.Tensor): tf.Tensor =>
-    one('Sum', [float, attribute.type('Tidx', 'int32'), attribute.bool('keep_dims', true)], [values, tf.tensor1d([1], 'int32')]);
+    one(
+      'Sum',
+      [float, attribute.type('Tidx', 'int32'), attribute.bool('keep_dims', true)],
+      [values, tf.tensor1d([1], 'int32')],
+    );
   const operation = tf.customGrad((input, save) => {
     const rows = input as tf.Tensor;
-    const norms = one('Maximum', [float], [one('Sqrt', [float], [rowSum(one('Square', [float], [rows]))]), tf.scalar(1e-12)]);
+    const norms = one(
+      'Maximum',
+      [float],
+      [one('Sqrt', [float], [rowSum(one('Square', [float], [rows]))]), tf.scalar(1e-12)],
+    );
     const y = one('RealDiv', [float], [rows, norms]);
     (save as GradSave)([y, norms]);
     const gradFunc: WithGradient['gradFunc'] = (dy, [output, lengths]) => {

@@ -102,7 +102,11 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
 
 function propertyNames(value: object): string[] {
   const names = new Set<string>();
-  for (let level: object | null = value; level !== null && level !== Object.prototype; level = Reflect.getPrototypeOf(level)) {
+  for (
+    let level: object | null = value;
+    level !== null && level !== Object.prototype;
+    level = Reflect.getPrototypeOf(level)
+  ) {
     Object.getOwnPropertyNames(level).forEach((name) => names.add(name));
   }
   names.delete('constructor');
@@ -152,5 +156,8 @@ function toTypedArray(values: TensorValues, dtype: number, user: string): Float3
   if (dtype === dataTypes.float32) return Float32Array.from(numbers);
   if (dtype === dataTypes.int32) return Int32Array.from(numbers);
   if (dtype === dataTypes.bool || dtype === dataTypes.uint8) return Uint8Array.from(numbers);
-  throw new KindredError('UNIMPLEMENTED', `operation ${user} uses a constant of TensorFlow type ${dtype}; allowed: numbers and booleans`);
+  throw new KindredError(
+    'UNIMPLEMENTED',
+    `operation ${user} uses a constant of TensorFlow type ${dtype}; allowed: numbers and booleans`,
+  );
 }

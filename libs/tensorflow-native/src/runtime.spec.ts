@@ -20,7 +20,9 @@ describe('loadTensorFlow', () => {
     const addonPackage = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu');
     const fromAddon = createRequire(addonPackage);
     const unionPackage = createRequire(fromAddon.resolve('@tensorflow/tfjs'));
-    expect(unionPackage.resolve('@tensorflow/tfjs-core')).toBe(createRequire(import.meta.url).resolve('@tensorflow/tfjs-core'));
+    expect(unionPackage.resolve('@tensorflow/tfjs-core')).toBe(
+      createRequire(import.meta.url).resolve('@tensorflow/tfjs-core'),
+    );
     expect(own.engine()).toBe(tf.engine());
     expect(tf.getBackend()).toBe('tensorflow');
     const cores = Object.keys(createRequire(import.meta.url).cache).filter((path) => path.endsWith('tf-core.node.js'));
@@ -29,7 +31,9 @@ describe('loadTensorFlow', () => {
 
   it('refuses other options than the process has', () => {
     loadTensorFlow();
-    expect(() => loadTensorFlow({ intraOpThreads: 77 })).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }));
+    expect(() => loadTensorFlow({ intraOpThreads: 77 })).toThrow(
+      expect.objectContaining({ code: 'FAILED_PRECONDITION' }),
+    );
   });
 
   it('says what to run when the addon is absent', () => {
@@ -45,7 +49,9 @@ describe('loadTensorFlow', () => {
       const { loadTensorFlow } = await import(${JSON.stringify(module)});
       try { loadTensorFlow(); } catch (error) { process.stdout.write(JSON.stringify({ code: error.code, message: error.message })); }
     `;
-    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], { encoding: 'utf8' });
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      encoding: 'utf8',
+    });
     const error = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { code: string; message: string };
     expect(error.code).toBe('FAILED_PRECONDITION');
     expect(error.message).toContain('npm run setup');

@@ -29,7 +29,7 @@ import { compile } from './compile.js';
 import { embeddingFunction, toEmbeddings } from './embedding-function.js';
 import { castPixels, createNativeOperations } from './operations.js';
 import { loadTensorFlow } from './runtime.js';
-import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './compile.js';
+import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './program-definition.js';
 import type { Embeddings } from './embedding-function.js';
 import type { NativeBackend } from './native.js';
 import type { TensorFlowOptions } from './runtime.js';
@@ -100,7 +100,10 @@ export function createTrainer(options: TrainerOptions): Trainer {
     device: runtime.device,
     step(views, learningRate) {
       if (views.length !== 2 * batchSize * pixels) {
-        throw invalidField('views', `got ${views.length} bytes; allowed: ${2 * batchSize * pixels}, for ${batchSize} pairs of ${imageSize.height}×${imageSize.width} images`);
+        throw invalidField(
+          'views',
+          `got ${views.length} bytes; allowed: ${2 * batchSize * pixels}, for ${batchSize} pairs of ${imageSize.height}×${imageSize.width} images`,
+        );
       }
       if (!Number.isFinite(learningRate) || learningRate < 0) {
         throw invalidField('learningRate', `got ${learningRate}; allowed: 0 or more`);
@@ -110,7 +113,8 @@ export function createTrainer(options: TrainerOptions): Trainer {
       return result?.['loss']?.values[0] ?? Number.NaN;
     },
     evaluate(images, count) {
-      if (images.length !== count * pixels) throw invalidField('images', `got ${images.length} bytes; allowed: ${count * pixels} for ${count} images`);
+      if (images.length !== count * pixels)
+        throw invalidField('images', `got ${images.length} bytes; allowed: ${count * pixels} for ${count} images`);
       const shape = [count, imageSize.height, imageSize.width, 3];
       return toEmbeddings(program.functions['embed']?.({ images }, { images: shape }) ?? {}, count);
     },
@@ -126,13 +130,23 @@ export function trainingProgram(options: TrainerOptions, backend: NativeBackend)
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
   const shapes = specification.flatMap(({ name, shape, kind, trainable }): [string, number[]][] => {
     const size = tensorFlowShape(shape, kind);
-    return trainable ? [[name, size], [`${momentumPrefix}${name}`, size]] : [[name, size]];
+    return trainable
+      ? [
+          [name, size],
+          [`${momentumPrefix}${name}`, size],
+        ]
+      : [[name, size]];
   });
   return {
     state: Object.fromEntries(shapes),
     functions: {
       step: stepFunction(options, operations, backend, specification),
-      embed: embeddingFunction(architecture, normalisation, operations, backend, [-1, imageSize.height, imageSize.width, 3]),
+      embed: embeddingFunction(architecture, normalisation, operations, backend, [
+        -1,
+        imageSize.height,
+        imageSize.width,
+        3,
+      ]),
     },
   };
 }
@@ -153,7 +167,10 @@ function stepFunction(
     call: (state, inputs) => {
       let updates: Readonly<Record<string, tf.Tensor>> = {};
       const loss = (...weights: tf.Tensor[]): tf.Scalar => {
-        const parameters = { ...state, ...Object.fromEntries(trainable.map((name, index) => [name, weights[index] as tf.Tensor])) };
+        const parameters = {
+          ...state,
+          ...Object.fromEntries(trainable.map((name, index) => [name, weights[index] as tf.Tensor])),
+        };
         const x = normalisePixels(castPixels(backend, inputs['views'] as tf.Tensor), normalisation);
         const result = forward(architecture, parameters, x, { training: true, operations });
         updates = result.updatedStatistics;
@@ -179,22 +196,38 @@ function decayed(parameter: tf.Tensor, gradient: tf.Tensor, { weightDecay }: Res
   return tf.tidy(() => tf.add(gradient, tf.mul(parameter, tf.scalar(weightDecay))));
 }
 
-function checkOptions({ architecture, parameters, momentum, optimizer, temperature, normalisation, batchSize, imageSize }: TrainerOptions): void {
+function checkOptions({
+  architecture,
+  parameters,
+  momentum,
+  optimizer,
+  temperature,
+  normalisation,
+  batchSize,
+  imageSize,
+}: TrainerOptions): void {
   checkStateDict(architecture, parameters);
   checkImageSize(architecture, imageSize.height, imageSize.width);
   checkNormalisation(normalisation);
   resolveSgdOptions(optimizer);
   if (!(temperature > 0)) throw invalidField('temperature', `got ${temperature}; allowed: above 0`);
-  if (!Number.isInteger(batchSize) || batchSize < 2) throw invalidField('batchSize', `got ${batchSize}; allowed: a whole number from 2`);
+  if (!Number.isInteger(batchSize) || batchSize < 2)
+    throw invalidField('batchSize', `got ${batchSize}; allowed: a whole number from 2`);
   if (momentum === undefined) return;
   for (const { name, shape, trainable } of modelSpecification(architecture)) {
     if (trainable && momentum[name]?.length !== parameterSize(shape)) {
-      throw invalidField(`momentum.${name}`, `got ${momentum[name]?.length ?? 'nothing'}; allowed: ${parameterSize(shape)} values`);
+      throw invalidField(
+        `momentum.${name}`,
+        `got ${momentum[name]?.length ?? 'nothing'}; allowed: ${parameterSize(shape)} values`,
+      );
     }
   }
 }
 
-function toProgramState({ architecture, parameters, momentum }: TrainerOptions, specification: readonly ParameterSpecification[]): Record<string, Float32Array> {
+function toProgramState(
+  { architecture, parameters, momentum }: TrainerOptions,
+  specification: readonly ParameterSpecification[],
+): Record<string, Float32Array> {
   const buffers = momentum ?? initialMomentum(architecture);
   const result: Record<string, Float32Array> = {};
   for (const { name, shape, kind, trainable } of specification) {

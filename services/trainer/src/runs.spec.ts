@@ -123,7 +123,7 @@ describe('runs', () => {
     expect((await watchToEnd('r1')).record.state).toBe('cancelled');
     await runs.resume('r1');
     const process = await next(2);
-    expect(process.job.checkpoint?.epochsCompleted).toBe(1);
+    expect(process.job.checkpoint?.key).toBe(checkpointKey('r1', 1));
     process.end({ kind: 'done', artifacts: ['runs/r1/model.safetensors'] });
     expect((await watchToEnd('r1')).record).toMatchObject({ state: 'succeeded', artifacts: ['runs/r1/model.safetensors'] });
     await expect(runs.resume('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });

@@ -74,5 +74,6 @@ async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Prom
 }
 
 function send(message: TrainingMessage): void {
-  process.send?.(message);
+  // The service may have died an instant ago; `disconnect` then ends this process.
+  process.send?.(message, undefined, undefined, () => {});
 }

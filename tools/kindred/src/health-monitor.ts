@@ -38,7 +38,7 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
   const ask = async (): Promise<boolean> => {
     const answers = await Promise.all(
       connections.map(async ({ service, client, address }) => {
-        const answer = await client.check({}, { signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), closed.signal]) }).then(
+        const answer = await client.check({ service: '' }, { signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), closed.signal]) }).then(
           ({ status }) => status === 1,
           () => false,
         );

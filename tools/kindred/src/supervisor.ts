@@ -17,7 +17,7 @@ export interface SupervisorOptions {
   readonly ports: (name: ServiceName) => { readonly port: number; readonly metricsPort: number };
   /** Folders that data sets may be read from, beside the data folder's own. */
   readonly dataRoots?: readonly string[];
-  /** Where the bundles lie, `<folder>/<service>/main.js`. @default `dist/services` of the workspace */
+  /** Where the bundles lie, `<folder>/<service>/main.js`. @default `KINDRED_SERVICE_BUNDLES`, or `dist/services` of the workspace */
   readonly bundles?: string;
   /** The command line, for whoever finds the lock. */
   readonly command: string;
@@ -73,7 +73,7 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
   const startOne = async (name: ServiceName): Promise<void> => {
     const service = await startServiceProcess({
       name,
-      entry: join(options.bundles ?? join(workspaceFolder(), 'dist/services'), name, 'main.js'),
+      entry: join(options.bundles ?? defaultBundles(), name, 'main.js'),
       environment: serviceEnvironment(options, records()),
       logFile: folder.logFile(name),
       ...options.ports(name),
@@ -113,6 +113,10 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
     stop: () => (stopped ??= stop()),
     kill: () => running.forEach((service) => service.kill()),
   };
+}
+
+function defaultBundles(): string {
+  return process.env['KINDRED_SERVICE_BUNDLES'] ?? join(workspaceFolder(), 'dist/services');
 }
 
 /** What the services need to know of each other and of the data folder. */

@@ -20,9 +20,12 @@ export interface SelfLabelOptions {
  */
 export function selfLabelLoss(weak: tf.Tensor2D, strong: tf.Tensor2D, options: SelfLabelOptions): tf.Scalar {
   const { threshold, classBalancing = true } = options;
-  if (!(threshold >= 0 && threshold < 1)) throw invalidField('threshold', `got ${threshold}; allowed: from 0 to below 1`);
+  if (!(threshold >= 0 && threshold < 1))
+    throw invalidField('threshold', `got ${threshold}; allowed: from 0 to below 1`);
   const [rows, classes] = weak.shape;
-  const weights = tf.tidy(() => labelWeights(tf.softmax(weak).dataSync() as Float32Array, rows, classes, threshold, classBalancing));
+  const weights = tf.tidy(() =>
+    labelWeights(tf.softmax(weak).dataSync() as Float32Array, rows, classes, threshold, classBalancing),
+  );
   return tf.tidy(() => {
     const target = tf.tensor2d(weights, [rows, classes]);
     return tf.neg(tf.sum(tf.mul(target, tf.logSoftmax(strong)))) as tf.Scalar;

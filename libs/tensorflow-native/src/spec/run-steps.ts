@@ -23,7 +23,10 @@ const trainer = createTrainer({
   tensorFlow: { intraOpThreads: 2 },
 });
 for (let step = Number(first); step < Number(last); step++) {
-  const views = Uint8Array.from({ length: 2 * batchSize * side * side * 3 }, (_, i) => (Math.imul(i + 7919 * (step + 1), 2654435761) >>> 13) & 255);
+  const views = Uint8Array.from(
+    { length: 2 * batchSize * side * side * 3 },
+    (_, i) => (Math.imul(i + 7919 * (step + 1), 2654435761) >>> 13) & 255,
+  );
   trainer.step(views, 0.05);
   // An evaluation between steps must leave no trace.
   if (step % 3 === 0) trainer.evaluate(views.subarray(0, 5 * side * side * 3), 5);
@@ -32,7 +35,9 @@ writeFileSync(output, pack(trainer.state()));
 trainer.dispose();
 
 function pack(state: { parameters: StateDict; momentum: StateDict }): Buffer {
-  return Buffer.concat([...Object.values(state.parameters), ...Object.values(state.momentum)].map((values) => Buffer.from(values.buffer)));
+  return Buffer.concat(
+    [...Object.values(state.parameters), ...Object.values(state.momentum)].map((values) => Buffer.from(values.buffer)),
+  );
 }
 
 function unpack(bytes: Buffer): { parameters: StateDict; momentum: StateDict } {

@@ -1,0 +1,134 @@
+// Decodes encoded images straight into one table: the decoded set is in memory once.
+import sharp from 'sharp';
+import { createImageTable } from './dataset.js';
+import type { ImageTable } from './dataset.js';
+import type { ImageSource } from './image-source.js';
+import { throwIfAborted } from './open-options.js';
+import type { OpenDatasetOptions } from './open-options.js';
+import { damagedFile } from './record-files.js';
+
+type DecodeOptions = Pick<OpenDatasetOptions, 'concurrency' | 'onProgress' | 'signal'>;
+
+interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** So many images are decoded at a time unless the caller says otherwise; sharp has four threads of its own. */
+const defaultConcurrency = 8;
+/** So many images are measured before all are taken to be of one size. */
+const probeCount = 32;
+const progressEvery = 256;
+
+/**
+ * Decodes to 8-bit RGB as Pillow's `convert('RGB')` does: alpha is dropped, grey is repeated, colour profiles and EXIF rotation
+ * are not applied. DATA_LOSS names the first file that does not decode.
+ */
+export async function decodeImages(sources: readonly ImageSource[], options: DecodeOptions): Promise<ImageTable> {
+  const probes: Size[] = [];
+  await forEachBounded(sources.slice(0, probeCount), options, async (source, i) => {
+    probes[i] = await measure(source);
+  });
+  const first = probes[0] ?? { height: 0, width: 0 };
+  if (probes.every((size) => sameSize(size, first))) {
+    const table = createImageTable(sources.length, () => first);
+    if (await decodeInto(table, sources, options)) return table;
+  }
+  const sizes: Size[] = [];
+  await forEachBounded(sources, options, async (source, i) => {
+    sizes[i] = await measure(source);
+    report(options, 'measure', i, sources.length);
+  });
+  const table = createImageTable(sources.length, (i) => sizes[i] ?? first);
+  if (await decodeInto(table, sources, options)) return table;
+  throw damagedFile(sources[0]?.path ?? 'images', 'and others changed their size while they were read; try again');
+}
+
+/** Fills the table; false when an image has another size than the table has room for. */
+async function decodeInto(
+  table: ImageTable,
+  sources: readonly ImageSource[],
+  options: DecodeOptions,
+): Promise<boolean> {
+  let fits = true;
+  let done = 0;
+  await forEachBounded(sources, options, async (source, i) => {
+    if (!fits) return;
+    const { data, height, width } = await decode(source);
+    if (height !== table.heights[i] || width !== table.widths[i]) {
+      fits = false;
+      return;
+    }
+    table.pixels.set(data, table.offsets[i]);
+    report(options, 'decode', done++, sources.length);
+  });
+  return fits;
+}
+
+async function decode(source: ImageSource): Promise<Size & { data: Uint8Array }> {
+  const bytes = await source.read();
+  try {
+    const { data, info } = await sharp(bytes, { failOn: 'warning', ignoreIcc: true, sequentialRead: true })
+      .toColourspace('srgb')
+      .removeAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`decodes to ${info.channels} channels`);
+    return { data, height: info.height, width: info.width };
+  } catch (cause) {
+    throw brokenImage(source, bytes, cause);
+  }
+}
+
+async function measure(source: ImageSource): Promise<Size> {
+  const bytes = await source.read();
+  try {
+    const { height, width } = await sharp(bytes).metadata();
+    return { height, width };
+  } catch (cause) {
+    throw brokenImage(source, bytes, cause);
+  }
+}
+
+function brokenImage({ path }: ImageSource, bytes: Uint8Array, cause: unknown): Error {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return damagedFile(
+    path,
+    `is no image that can be decoded (${bytes.length} bytes): ${reason}. Mend or remove it`,
+    cause,
+  );
+}
+
+function sameSize(a: Size, b: Size): boolean {
+  return a.height === b.height && a.width === b.width;
+}
+
+function report({ onProgress }: DecodeOptions, phase: 'measure' | 'decode', index: number, total: number): void {
+  if (index % progressEvery === progressEvery - 1 || index === total - 1)
+    onProgress?.({ phase, done: index + 1, total });
+}
+
+/** Runs `work` over all sources, a bounded number at a time; the first failure stops the rest and is thrown. */
+async function forEachBounded(
+  sources: readonly ImageSource[],
+  { concurrency = defaultConcurrency, signal }: DecodeOptions,
+  work: (source: ImageSource, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  let failed = false;
+  const lane = async (): Promise<void> => {
+    for (let i = next++; i < sources.length && !failed; i = next++) {
+      throwIfAborted(signal, 'decoding images');
+      const source = sources[i];
+      if (source !== undefined) await work(source, i);
+    }
+  };
+  const lanes = Array.from({ length: Math.max(1, concurrency) }, () =>
+    lane().catch((error: unknown) => {
+      failed = true;
+      throw error;
+    }),
+  );
+  const results = await Promise.allSettled(lanes);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}

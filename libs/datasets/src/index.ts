@@ -1,0 +1,11 @@
+// Data sets: CIFAR-10 and -20, STL-10, folders of images by class (also zipped), and a set drawn by formula.
+
+// Opening
+export { openDataset } from './open-dataset.js';
+export type { DatasetProgress, OpenDatasetOptions } from './open-options.js';
+export { imageAt } from './dataset.js';
+export type { Dataset, ImageTable, RgbImage } from './dataset.js';
+
+// Listing
+export { datasetDescriptions, datasetNames, isDatasetName } from './catalog.js';
+export type { DatasetDescription, DatasetName } from './catalog.js';

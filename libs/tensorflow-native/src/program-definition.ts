@@ -1,0 +1,43 @@
+// What a program to be compiled is: functions over shared state, as plain data.
+import type * as tf from '@tensorflow/tfjs-core';
+import type { DataType } from './native.js';
+
+/** Shape and type of an input. A size of -1 may differ from run to run. */
+export interface InputDefinition {
+  readonly dtype: DataType;
+  readonly shape: readonly number[];
+}
+
+/** The momentum update of one variable, done in place: buffer ← momentum·buffer + gradient; variable ← variable − rate·buffer. */
+export interface MomentumUpdate {
+  readonly variable: string;
+  readonly buffer: string;
+  readonly gradient: tf.Tensor;
+  readonly rate: tf.Scalar;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+}
+
+/** What a function to be compiled gives back. */
+export interface FunctionResult {
+  readonly outputs: Readonly<Record<string, tf.Tensor>>;
+  /** New values of state variables. */
+  readonly updates?: Readonly<Record<string, tf.Tensor>>;
+  readonly momentumUpdates?: readonly MomentumUpdate[];
+}
+
+/** A function to be compiled. `call` runs once per program, eagerly, on zeros, to be recorded. */
+export interface FunctionDefinition {
+  readonly inputs: Readonly<Record<string, InputDefinition>>;
+  readonly call: (
+    state: Readonly<Record<string, tf.Tensor>>,
+    inputs: Readonly<Record<string, tf.Tensor>>,
+  ) => FunctionResult;
+}
+
+/** Functions that share float32 state. */
+export interface ProgramDefinition {
+  /** Shape of each state variable. */
+  readonly state: Readonly<Record<string, readonly number[]>>;
+  readonly functions: Readonly<Record<string, FunctionDefinition>>;
+}
