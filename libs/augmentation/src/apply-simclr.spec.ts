@@ -51,6 +51,7 @@ describe.each(sets)('golden set %s', (set) => {
     expect(Buffer.compare(view, expected(final!.data))).toBe(0);
 
     const floats = normalize({ height: size, width: size, data: view }, normalizeTable(description));
-    expect(floats).toEqual(normalized.data.subarray(index * viewBytes, (index + 1) * viewBytes));
+    const wanted = normalized.data.subarray(index * viewBytes, (index + 1) * viewBytes);
+    expect(floats.findIndex((value, i) => value !== wanted[i])).toBe(-1);
   });
 });

@@ -99,6 +99,14 @@ describe('RandomStream', () => {
     expect(createStream(key).integerBelow(2 ** 32)).toBe(createStream(key).word());
   });
 
+  it('has no modulo bias where it would be plainest', () => {
+    // A bare remainder would make the lowest third of 3 · 2^30 integers come up half of the time.
+    const stream = createStream(key);
+    let low = 0;
+    for (let i = 0; i < 10_000; i++) if (stream.integerBelow(3 * 2 ** 30) < 2 ** 30) low++;
+    expect(Math.abs(low / 10_000 - 1 / 3)).toBeLessThan(0.025);
+  });
+
   it('draws all 24 orders of four equally often', () => {
     const stream = createStream(key);
     const counts = new Map<string, number>();
