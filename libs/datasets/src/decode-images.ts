@@ -1,7 +1,7 @@
 // Decodes encoded images straight into one table: the decoded set is in memory once.
 import sharp from 'sharp';
 import { createImageTable } from './dataset.js';
-import type { ImageTable } from './dataset.js';
+import type { ImageTable, RgbImage } from './dataset.js';
 import type { ImageSource } from './image-source.js';
 import { throwIfAborted } from './open-options.js';
 import type { OpenDatasetOptions } from './open-options.js';
@@ -65,8 +65,11 @@ async function decodeInto(
   return fits;
 }
 
-async function decode(source: ImageSource): Promise<Size & { data: Uint8Array }> {
-  const bytes = await source.read();
+/**
+ * Decodes one image of bytes (PNG, JPEG, WebP) to 8-bit RGB, as {@link decodeImages} does; `path` names it in errors.
+ * DATA_LOSS when it does not decode.
+ */
+export async function decodeImage(bytes: Uint8Array, path: string): Promise<RgbImage> {
   try {
     const { data, info } = await sharp(bytes, { failOn: 'warning', ignoreIcc: true, sequentialRead: true })
       .toColourspace('srgb')
@@ -76,8 +79,12 @@ async function decode(source: ImageSource): Promise<Size & { data: Uint8Array }>
     if (info.channels !== 3) throw new Error(`decodes to ${info.channels} channels`);
     return { data, height: info.height, width: info.width };
   } catch (cause) {
-    throw brokenImage(source, bytes, cause);
+    throw brokenImage({ path }, bytes, cause);
   }
+}
+
+async function decode(source: ImageSource): Promise<RgbImage> {
+  return decodeImage(await source.read(), source.path);
 }
 
 async function measure(source: ImageSource): Promise<Size> {
@@ -90,7 +97,7 @@ async function measure(source: ImageSource): Promise<Size> {
   }
 }
 
-function brokenImage({ path }: ImageSource, bytes: Uint8Array, cause: unknown): Error {
+function brokenImage({ path }: Pick<ImageSource, 'path'>, bytes: Uint8Array, cause: unknown): Error {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return damagedFile(
     path,

@@ -9,7 +9,6 @@ export function createLogger(name: string, level = process.env['KINDRED_LOG_LEVE
   const known = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
   return pino(
     {
-      name,
       level: known.includes(level) ? level : 'info',
       redact: ['*.token', '*.password', '*.secretKey', 'token', 'password', 'secretKey'],
       base: { service: name },

@@ -17,8 +17,9 @@ import { createTrainer, trainingProgram } from './trainer.js';
 import { loadTensorFlow } from './runtime.js';
 import { createNativeOperations } from './operations.js';
 import { largestDifference } from './spec/golden-weights.js';
+import type { SgdOptions } from '@kindred/simclr';
 import type { ProgramDefinition } from './program-definition.js';
-import type { TrainerOptions } from './trainer.js';
+import type { TrainerOptions, TrainerState } from './trainer.js';
 
 const runtime = loadTensorFlow();
 
@@ -196,6 +197,33 @@ describe('the training step', () => {
       });
       own?.forEach((values, index) => expect(largestDifference(values, portable?.[index] ?? [])).toBeLessThan(2e-4));
     }
+  });
+
+  it('has PyTorch’s momentum, weight decay and nesterov', () => {
+    // At rate 0 nothing moves, so each step has the same gradient g: buffers are g + wd·p, then 1.9 times that.
+    const after = (optimizer: SgdOptions, rates: readonly number[]): TrainerState => {
+      const trainer = createTrainer({ ...options, optimizer });
+      for (const rate of rates) trainer.step(views, rate);
+      const state = trainer.state();
+      trainer.dispose();
+      return state;
+    };
+    const plain = after({ momentum: 0.9 }, [0]);
+    const decayed = after({ momentum: 0.9, weightDecay: 0.5 }, [0]);
+    const twice = after({ momentum: 0.9, weightDecay: 0.5 }, [0, 0]);
+    const nesterov = after({ momentum: 0.9, weightDecay: 0.5, nesterov: true }, [0.1]);
+    for (const [name, gradient] of Object.entries(plain.momentum)) {
+      const parameter = options.parameters[name] ?? new Float32Array(0);
+      const scale = gradient.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-2);
+      const first = gradient.map((value, index) => value + 0.5 * (parameter[index] ?? 0));
+      expect(largestDifference(decayed.momentum[name] ?? [], first) / scale, name).toBeLessThan(1e-4);
+      const second = first.map((value) => 1.9 * value);
+      expect(largestDifference(twice.momentum[name] ?? [], second) / scale, name).toBeLessThan(1e-3);
+      const moved = parameter.map((value, index) => value - 0.1 * 1.9 * (first[index] ?? 0));
+      expect(largestDifference(nesterov.parameters[name] ?? [], moved) / scale, name).toBeLessThan(1e-3);
+      expect(twice.parameters[name], name).toEqual(parameter);
+    }
+    expect(twice.parameters['backbone.bn1.num_batches_tracked']).toEqual(Float32Array.of(2));
   });
 
   it('grows no tensors', () => {

@@ -1,12 +1,13 @@
 // A thread that makes views: pixels of a dataset in shared memory in, one contiguous array of views out.
 import type { RgbImage } from '@kindred/augmentation';
+import { imageAt, type ImageTable } from '@kindred/datasets';
 import { workerTask } from '@kindred/workers';
-import { imageAt, type SharedImages } from './image-table.js';
 import { createViewWriter, viewShape, type Transformation, type ViewWriter } from './transformation.js';
 
 /** Views of some images of a dataset. */
 export interface ViewsRequest {
-  readonly images: SharedImages;
+  /** In shared memory: handing it to a thread copies nothing. */
+  readonly images: ImageTable;
   readonly transformation: Transformation;
   readonly seed: bigint;
   readonly epoch: number;

@@ -1,6 +1,6 @@
 // An epoch's batches in order, made by threads a bounded number ahead of the reader.
+import type { ImageTable } from '@kindred/datasets';
 import type { BatchOptions, BatchPlan } from './batch-plan.js';
-import type { ImageTable } from './image-table.js';
 import { viewShape, type Transformation } from './transformation.js';
 import type { ViewWorkers } from './view-workers.js';
 
@@ -64,8 +64,7 @@ function batchesAhead(batchBytes: number): number {
 
 async function makeBatch({ table, transformation, options, plan, workers }: BatchSource, batch: number, signal: AbortSignal): Promise<Batch> {
   const indices = plan.indices(batch);
-  const { pixels, layout } = table;
   const { seed, epoch } = options;
-  const views = await workers.viewsOf({ images: { pixels, layout }, transformation, seed, epoch, indices }, signal);
+  const views = await workers.viewsOf({ images: table, transformation, seed, epoch, indices }, signal);
   return { batch, views, indices, labels: Int32Array.from(indices, (index) => table.labels[index] ?? -1) };
 }

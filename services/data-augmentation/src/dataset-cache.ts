@@ -2,7 +2,7 @@
 import { KindredError } from '@kindred/errors';
 import { Gauge } from '@kindred/service-runtime';
 import { datasetKeyText, type DatasetKey } from './dataset-key.js';
-import { tableBytes, type ImageTable } from './image-table.js';
+import { openDatasetBytes, type OpenDataset } from './open-dataset.js';
 
 const residentBytes = new Gauge({
   name: 'kindred_augmentation_dataset_bytes',
@@ -11,7 +11,7 @@ const residentBytes = new Gauge({
 
 /** A dataset in use; it stays in memory until it is released. */
 export interface DatasetLease {
-  readonly table: ImageTable;
+  readonly dataset: OpenDataset;
   /** Ends the use. Idempotent. */
   release(): void;
 }
@@ -28,13 +28,13 @@ export interface DatasetCache {
 }
 
 interface Entry {
-  readonly opening: Promise<ImageTable>;
+  readonly opening: Promise<OpenDataset>;
   bytes: number;
   users: number;
 }
 
 /** Opens a dataset off the event loop. */
-export type DatasetOpener = (key: DatasetKey) => Promise<ImageTable>;
+export type DatasetOpener = (key: DatasetKey) => Promise<OpenDataset>;
 
 /** Makes an empty cache for `maxBytes` bytes. `fingerprint` gives another text once a dataset's files have changed. */
 export function createDatasetCache(
@@ -58,7 +58,7 @@ export function createDatasetCache(
     const opening = open(key);
     const entry: Entry = { opening, bytes: 0, users: 0 };
     opening.then(
-      (table) => (entry.bytes = tableBytes(table)),
+      (dataset) => (entry.bytes = openDatasetBytes(dataset)),
       () => {
         if (entries.get(text) === entry) entries.delete(text);
       },
@@ -81,10 +81,10 @@ export function createDatasetCache(
         makeRoom();
       };
       try {
-        const table = await entry.opening;
+        const dataset = await entry.opening;
         makeRoom();
         if (total() > maxBytes) throw tooLarge(key, entry.bytes, maxBytes);
-        return { table, release };
+        return { dataset, release };
       } catch (thrown) {
         release();
         throw thrown;

@@ -1,9 +1,11 @@
 // The datasets that this service knows: names and roots made definite, opened off the event loop, kept while there is room.
+import { datasetNames, isDatasetName } from '@kindred/datasets';
 import { notFound } from '@kindred/errors';
 import { createWorkerPool, workerEntry } from '@kindred/workers';
 import { createDatasetCache, type DatasetLease } from './dataset-cache.js';
-import { datasetNames, type DatasetKey } from './dataset-key.js';
+import type { DatasetKey } from './dataset-key.js';
 import type { DatasetRoots } from './dataset-roots.js';
+import { findDatasets, fingerprint } from './dataset-search.js';
 
 /** Datasets that may wait to be opened. */
 const maxWaiting = 64;
@@ -29,19 +31,15 @@ export function createDatasetCatalogue(roots: DatasetRoots, cacheBytes: number):
     entry: workerEntry(import.meta.url, 'dataset'),
     maxQueued: maxWaiting,
   });
-  const cache = createDatasetCache(
-    cacheBytes,
-    (key) => pool.run('open', key),
-    (key) => pool.run('fingerprint', key),
-  );
+  const cache = createDatasetCache(cacheBytes, (key) => pool.run('open', key), fingerprint);
   return {
     async resolve(key) {
-      if (!datasetNames.includes(key.name)) throw notFound('dataset', key.name, datasetNames);
+      if (!isDatasetName(key.name)) throw notFound('dataset', key.name, datasetNames);
       if (key.name === 'drawn') return { ...key, root: '' };
       return { ...key, root: await roots.resolve(key.root), drawnSize: 0, drawnSeed: 0 };
     },
     acquire: (key) => cache.acquire(key),
-    list: () => pool.run('find', roots.all),
+    list: () => findDatasets(roots.all),
     close: () => pool.close(),
   };
 }

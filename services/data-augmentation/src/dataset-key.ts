@@ -1,17 +1,12 @@
 // What names one split of one dataset inside this service.
 
-/** Datasets that can be opened, by the names that requests use. */
-export const datasetNames = ['cifar-10', 'cifar-20', 'stl-10', 'folder', 'drawn'] as const;
-
-/** One of {@link datasetNames}. */
-export type DatasetName = (typeof datasetNames)[number];
-
 /** Parts of a dataset. */
 export type SplitName = 'train' | 'validation' | 'unlabeled' | 'train+unlabeled';
 
 /** One split of one dataset. */
 export interface DatasetKey {
-  readonly name: DatasetName;
+  /** `cifar-10`, `cifar-20`, `stl-10`, `folder` or `drawn`. */
+  readonly name: string;
   readonly split: SplitName;
   /** Folder or zip file; empty: the service's default root. */
   readonly root: string;

@@ -5,7 +5,7 @@ import { bytesOf } from '@kindred/service-runtime';
 import { planBatches } from './batch-plan.js';
 import { streamBatches } from './batch-stream.js';
 import type { DatasetCatalogue } from './dataset-catalogue.js';
-import { decodeImages } from './image-decoding.js';
+import { decodeImages } from './decode-images.js';
 import { createSendWindow } from './send-window.js';
 import { viewShape } from './transformation.js';
 import type { ViewWorkers } from './view-workers.js';
@@ -24,10 +24,12 @@ export interface HandlerParts {
   readonly workers: ViewWorkers;
   /** Streams at one time. */
   readonly maxStreams: number;
+  /** Aborted when the service begins to end: streams end with UNAVAILABLE. */
+  readonly draining: AbortSignal;
 }
 
 /** Makes the handlers. */
-export function createHandlers({ catalogue, workers, maxStreams }: HandlerParts): AugmentationServiceImplementation {
+export function createHandlers({ catalogue, workers, maxStreams, draining }: HandlerParts): AugmentationServiceImplementation {
   let streams = 0;
 
   const acquire = async (reference: DatasetReference | undefined) => {
@@ -43,13 +45,14 @@ export function createHandlers({ catalogue, workers, maxStreams }: HandlerParts)
     async getDataset(request) {
       const { key, lease } = await acquire(request.dataset);
       try {
-        return { description: descriptionToWire(key, lease.table) };
+        return { description: descriptionToWire(key, lease.dataset) };
       } finally {
         lease.release();
       }
     },
 
-    async *streamBatches(request, { signal }) {
+    async *streamBatches(request, context) {
+      const signal = AbortSignal.any([context.signal, draining]);
       if (streams >= maxStreams) {
         throw new KindredError('RESOURCE_EXHAUSTED', `${maxStreams} streams of batches are open already; allowed: ${maxStreams}`, {
           retryAfterMs: 1000,
@@ -61,12 +64,13 @@ export function createHandlers({ catalogue, workers, maxStreams }: HandlerParts)
         const transformation = transformationFromWire(request.transformation);
         const { lease } = await acquire(request.dataset);
         release = lease.release;
-        const { table } = lease;
+        const { table, size } = lease.dataset;
         const shape = viewShape(transformation);
-        const plan = planBatches(table.size, shape.bytes, request);
+        const plan = planBatches(size, shape.bytes, request);
         const window = createSendWindow(maxUnsentMessages);
         for await (const batch of streamBatches({ table, transformation, options: request, plan, workers }, signal)) {
           await window.ready(signal);
+          signal.throwIfAborted();
           const { views, indices, labels } = batch;
           yield window.message(
             {
@@ -82,6 +86,9 @@ export function createHandlers({ catalogue, workers, maxStreams }: HandlerParts)
             views,
           );
         }
+      } catch (thrown) {
+        if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; go on elsewhere with first_batch');
+        throw thrown;
       } finally {
         release();
         streams--;

@@ -1,23 +1,17 @@
-// Starts the data-augmentation service.
+// The data-augmentation service: wires datasets, threads and the gRPC door together.
 import { AugmentationServiceDefinition } from '@kindred/protocol/augmentation';
-import { createLogger, startService } from '@kindred/service-runtime';
-import { loadConfig } from './config.js';
+import { runMain, startService } from '@kindred/service-runtime';
 import { createAugmentation } from './augmentation.js';
+import { loadConfig } from './config.js';
 
-const logger = createLogger('data-augmentation');
-
-try {
+await runMain('data-augmentation', async () => {
   const config = loadConfig();
   const augmentation = createAugmentation(config);
   await startService({
     name: 'data-augmentation',
     network: config.network,
-    logger,
     register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers),
     onDrain: () => augmentation.drain(),
     onClose: () => augmentation.close(),
   });
-} catch (thrown) {
-  logger.fatal({ err: thrown }, thrown instanceof Error ? thrown.message : String(thrown));
-  process.exitCode = 1;
-}
+});

@@ -1,5 +1,6 @@
 // Wire ↔ domain, in pairs: dataset references with their splits, transformations, descriptions.
 import type { ResolvedSimclrOptions } from '@kindred/augmentation';
+import { datasetNames } from '@kindred/datasets';
 import { invalidField } from '@kindred/errors';
 import {
   Split as WireSplit,
@@ -8,8 +9,8 @@ import {
   type SimclrTransformation as WireSimclr,
   type Transformation as WireTransformation,
 } from '@kindred/protocol/augmentation';
-import { datasetNames, type DatasetKey, type DatasetName, type SplitName } from './dataset-key.js';
-import type { ImageTable } from './image-table.js';
+import type { DatasetKey, SplitName } from './dataset-key.js';
+import type { OpenDataset } from './open-dataset.js';
 import type { Transformation } from './transformation.js';
 
 /** Largest side of a view in pixels. */
@@ -41,8 +42,7 @@ export function datasetKeyFromWire(reference: DatasetReference | undefined): Dat
   if (drawnSeed > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw invalidField('dataset.drawn_seed', `got ${drawnSeed}; allowed: 0 to ${Number.MAX_SAFE_INTEGER}`);
   }
-  // A name that is not known is reported as NOT_FOUND where the dataset is opened.
-  return { name: reference.name as DatasetName, split, root, drawnSize, drawnSeed: Number(drawnSeed) };
+  return { name: reference.name, split, root, drawnSize, drawnSeed: Number(drawnSeed) };
 }
 
 /** The inverse of {@link datasetKeyFromWire}. */
@@ -52,15 +52,14 @@ export function datasetKeyToWire(key: DatasetKey): DatasetReference {
 }
 
 /** The description of an open dataset. */
-export function descriptionToWire(key: DatasetKey, table: ImageTable): DatasetDescription {
-  const uniform = table.layout.kind === 'uniform' ? table.layout : { height: 0, width: 0 };
+export function descriptionToWire(key: DatasetKey, dataset: OpenDataset): DatasetDescription {
   return {
     dataset: datasetKeyToWire(key),
-    size: table.size,
-    height: uniform.height,
-    width: uniform.width,
-    classNames: [...table.classNames],
-    contentSha256: table.contentSha256,
+    size: dataset.size,
+    height: dataset.height ?? 0,
+    width: dataset.width ?? 0,
+    classNames: [...dataset.classNames],
+    contentSha256: dataset.contentHash,
   };
 }
 

@@ -53,8 +53,11 @@ port.on('message', (command: BatchReaderCommand) => {
       open.wake();
       return;
     }
-    case 'close':
-      streams.get(command.stream)?.abort.abort();
+    case 'close': {
+      const open = streams.get(command.stream);
+      open?.abort.abort();
+      open?.wake();
+    }
   }
 });
 
@@ -62,10 +65,7 @@ async function run(stream: number, request: StreamBatchesRequest, open: OpenStre
   try {
     for await (const batch of readWithRetry(request, open.abort.signal)) {
       while (open.credit === 0 && !open.abort.signal.aborted) {
-        await new Promise<void>((resolve) => {
-          open.wake = resolve;
-          open.abort.signal.addEventListener('abort', () => resolve(), { once: true });
-        });
+        await new Promise<void>((resolve) => (open.wake = resolve));
       }
       if (open.abort.signal.aborted) break;
       open.credit--;

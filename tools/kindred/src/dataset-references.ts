@@ -8,15 +8,12 @@ export function datasetReferences(
   root: string,
 ): { readonly train: DatasetReference; readonly validation: DatasetReference } {
   const { train_db_name: trainName, val_db_name: validationName, drawn_kwargs: drawn } = experiment;
-  const drawnSeed = BigInt(drawn.seed);
+  const reference = (name: string, split: Split, drawnSize: number): DatasetReference =>
+    name === 'drawn'
+      ? { name, split, root: '', drawnSize, drawnSeed: BigInt(drawn.seed) }
+      : { name, split, root, drawnSize: 0, drawnSeed: 0n };
   return {
-    train: { name: trainName, split: Split.TRAIN, root, drawnSize: trainName === 'drawn' ? drawn.train_size : 0, drawnSeed },
-    validation: {
-      name: validationName,
-      split: Split.VALIDATION,
-      root,
-      drawnSize: validationName === 'drawn' ? drawn.val_size : 0,
-      drawnSeed,
-    },
+    train: reference(trainName, Split.TRAIN, drawn.train_size),
+    validation: reference(validationName, Split.VALIDATION, drawn.val_size),
   };
 }

@@ -50,7 +50,7 @@ export interface ServiceProcess {
 const maxBackoffMs = 30_000;
 /** A service that has lived this long is taken to be sound: the next failure is its first. */
 const soundAfterMs = 30_000;
-const lastLineCount = 5;
+const lastLineCount = 12;
 
 /** Starts a service and waits until it listens. @throws KindredError UNAVAILABLE with its last log lines. */
 export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {

@@ -1,2 +1,81 @@
+// `kindred dataset`: which data sets there are, what is in one, and how to get one.
 import type { Command } from 'commander';
-export function addDataset(_program: Command): void {}
+import { datasetDescriptions, datasetNames, isDatasetName } from '@kindred/datasets';
+import { invalidField } from '@kindred/errors';
+import { Split } from '@kindred/protocol/augmentation';
+import { runCommand, type GlobalOptions } from '../command-context.js';
+import { table } from '../output.js';
+import { formatCount } from '../quantities.js';
+import { openSession, type Session } from '../session.js';
+import { dataRootOf } from '../settings.js';
+
+interface ShowOptions extends GlobalOptions {
+  readonly dataDir?: string;
+}
+
+/** Adds the commands. */
+export function addDataset(program: Command): void {
+  const dataset = program.command('dataset').description('list, show or fetch data sets');
+  dataset
+    .command('list', { isDefault: true })
+    .description('list the data sets that can be read, and those found in DATA/datasets')
+    .action((_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      return runCommand(options, (context) =>
+        withAugmentation({ ...context, dataRoots: [] }, async ({ augmentation, output, signal }) => {
+          const { datasets } = await augmentation.listDatasets({}, { signal });
+          const found = new Set(datasets.map(({ name }) => name));
+          const rows = datasetDescriptions.map(({ name, title, canFetch }) => [
+            name,
+            found.has(name) ? 'ready' : canFetch ? 'can be fetched' : 'needs --data-dir',
+            title,
+          ]);
+          for (const line of table(rows)) output.text(line);
+          output.result({ datasets: datasetDescriptions.map((known) => ({ ...known, ready: found.has(known.name) })) });
+        }),
+      );
+    });
+  dataset
+    .command('show <name>')
+    .description('show the splits, sizes and classes of a data set')
+    .option('--data-dir <dir>', 'its folder (default: DATA/datasets)')
+    .action((name: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ShowOptions>();
+      return runCommand(options, (context) => {
+        checkName(name);
+        const root = dataRootOf(options.dataDir);
+        return withAugmentation({ ...context, dataRoots: root === '' ? [] : [root] }, (session) => show(session, name, root));
+      });
+    });
+}
+
+async function withAugmentation(
+  options: Omit<Parameters<typeof openSession>[0], 'start'>,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const session = await openSession({ ...options, start: ['data-augmentation'] });
+  try {
+    await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+async function show({ augmentation, output, signal }: Session, name: string, root: string): Promise<void> {
+  const splits = name === 'stl-10' ? [Split.TRAIN, Split.VALIDATION, Split.UNLABELED] : [Split.TRAIN, Split.VALIDATION];
+  const shown = [];
+  for (const split of splits) {
+    const { description } = await augmentation.getDataset({ dataset: { name, split, root } }, { signal });
+    if (description === undefined) continue;
+    const { size, height, width, classNames, contentSha256 } = description;
+    shown.push({ split: Split[split]?.toLowerCase(), size, height, width, classNames, contentSha256 });
+    const pixels = height === 0 ? 'of several sizes' : `${height}×${width}`;
+    output.text(`${Split[split]?.toLowerCase()}: ${formatCount(size)} images ${pixels}, SHA-256 ${contentSha256.slice(0, 16)}…`);
+  }
+  output.text(`classes: ${shown[0]?.classNames.join(', ') ?? ''}`);
+  output.result({ name, splits: shown });
+}
+
+function checkName(name: string): void {
+  if (!isDatasetName(name)) throw invalidField('NAME', `got '${name}'; allowed: ${datasetNames.join(', ')}`);
+}

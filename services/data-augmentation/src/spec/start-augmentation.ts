@@ -1,0 +1,68 @@
+// Test support: the service with a real gRPC port, and a client of it.
+import { AugmentationServiceDefinition, Split, type StreamBatchesRequest } from '@kindred/protocol/augmentation';
+import { HealthDefinition, connect, startService, type Connection } from '@kindred/service-runtime';
+import { createAugmentation } from '../augmentation.js';
+
+/** A running service. */
+export interface AugmentationUnderTest {
+  readonly address: string;
+  readonly client: Connection<typeof AugmentationServiceDefinition>['client'];
+  readonly health: Connection<typeof HealthDefinition>['client'];
+  close(): Promise<void>;
+}
+
+/** Starts the service on a free port. */
+export async function startAugmentation(
+  options: { roots?: readonly [string, ...string[]]; threads?: number; cacheBytes?: number; maxStreams?: number } = {},
+): Promise<AugmentationUnderTest> {
+  const { roots = ['/'], threads = 2, cacheBytes = 2 ** 30, maxStreams = 64 } = options;
+  const augmentation = createAugmentation({ roots, threads, cacheBytes, maxStreams });
+  const service = await startService({
+    name: 'data-augmentation',
+    network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 1000, maxConnectionAgeMs: 0 },
+    register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers),
+    onDrain: () => augmentation.drain(),
+    onClose: () => augmentation.close(),
+  });
+  const target = { service: 'data-augmentation', address: service.address } as const;
+  const batches = connect(AugmentationServiceDefinition, target);
+  const health = connect(HealthDefinition, target);
+  return {
+    address: service.address,
+    client: batches.client,
+    health: health.client,
+    async close() {
+      batches.close();
+      health.close();
+      await service.close();
+    },
+  };
+}
+
+/** The reference's transformation for CIFAR-10 (SCAN's `simclr_cifar10.yml`). */
+export const cifarSimclr = {
+  size: 32,
+  minScale: 0.2,
+  maxScale: 1,
+  jitterProbability: 0.8,
+  brightness: 0.4,
+  contrast: 0.4,
+  saturation: 0.4,
+  hue: 0.1,
+  grayscaleProbability: 0.2,
+};
+
+/** An epoch over 300 drawn images in batches of 64, with changes. */
+export function epochRequest(change: Partial<StreamBatchesRequest> = {}): StreamBatchesRequest {
+  return {
+    dataset: { name: 'drawn', split: Split.TRAIN, root: '', drawnSize: 300, drawnSeed: 1n },
+    transformation: { kind: { $case: 'simclr', value: cifarSimclr } },
+    batchSize: 64,
+    shuffle: true,
+    dropLast: false,
+    seed: 7n,
+    epoch: 3,
+    firstBatch: 0,
+    ...change,
+  };
+}

@@ -1,0 +1,144 @@
+// The main job against stand-ins, through the program as a person starts it.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { temporaryFolder } from '@kindred/testing';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { dataFolder, readServicesRecord } from './data-folder.js';
+import { writeFakeBundles } from './fake-bundles.js';
+
+type Line = Readonly<Record<string, unknown>>;
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly lines: Line[];
+  readonly words: () => string;
+  /** Resolves with the first JSON line that `wanted` holds for. */
+  line(wanted: (line: Line) => boolean): Promise<Line>;
+  readonly exit: Promise<number | null>;
+}
+
+const experiment = join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml');
+let bundles = '';
+beforeAll(() => {
+  bundles = writeFakeBundles(temporaryFolder());
+});
+
+function kindred(data: string, ...words: string[]): Started {
+  const main = join(import.meta.dirname, 'main.ts');
+  const child = spawn(process.execPath, ['--import', 'tsx', main, '--json', '--data', data, ...words], {
+    env: { ...process.env, KINDRED_SERVICE_BUNDLES: bundles },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const lines: Line[] = [];
+  const waiting: Array<() => void> = [];
+  let text = '';
+  child.stderr.on('data', (part: Buffer) => (text += part.toString()));
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(JSON.parse(line) as Line);
+    for (const wake of waiting.splice(0)) wake();
+  });
+  const exit = once(child, 'close').then(([code]) => {
+    for (const wake of waiting.splice(0)) wake();
+    return code as number | null;
+  });
+  return {
+    child,
+    lines,
+    words: () => text,
+    exit,
+    async line(wanted) {
+      for (;;) {
+        const found = lines.find(wanted);
+        if (found !== undefined) return found;
+        if (child.exitCode !== null) throw new Error(`the command ended: ${text}`);
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    },
+  };
+}
+
+const steps = (lines: readonly Line[]) => lines.filter(({ event }) => event === 'step').map(({ epoch, step }) => `${epoch}/${step}`);
+
+describe('pretext', () => {
+  it('trains, embeds, mines and sums up with its own services', async () => {
+    const job = kindred(join(temporaryFolder(), 'data'), 'pretext', '--config-exp', experiment, '--run-id', 'r1');
+    expect(await job.exit, job.words()).toBe(0);
+    expect(job.lines.at(-1)).toMatchObject({
+      event: 'summary',
+      runId: 'r1',
+      untrainedKnnTop1: 20,
+      knnTop1: 50,
+      knnTop1PerEpoch: [30, 40, 50],
+      meanLossPerEpoch: [5, 4, 3],
+      neighborAccuracyTrain: 75,
+      neighborAccuracyVal: 75,
+      artifacts: { 'topk-train-neighbors.npy': expect.stringContaining('runs/r1/topk-train-neighbors.npy') },
+    });
+    expect(job.words()).toContain('1/3');
+  });
+
+  it('goes on at the next event after the trainer was killed, and names it', async () => {
+    const data = join(temporaryFolder(), 'data');
+    const job = kindred(data, 'pretext', '--config-exp', experiment);
+    await job.line(({ event }) => event === 'step');
+    process.kill((await readServicesRecord(dataFolder(data)))?.services.trainer?.pid ?? 0, 'SIGKILL');
+    expect(await job.exit, job.words()).toBe(0);
+    expect(job.words()).toContain('service trainer ended (signal SIGKILL)');
+    const seen = steps(job.lines);
+    expect(seen).toHaveLength(12);
+    expect(new Set(seen).size).toBe(12);
+  });
+
+  it('makes the embedding again after its service was killed', async () => {
+    const data = join(temporaryFolder(), 'data');
+    const job = kindred(data, 'pretext', '--config-exp', experiment);
+    await job.line(({ event, completed }) => event === 'embedding' && Number(completed) > 0);
+    process.kill((await readServicesRecord(dataFolder(data)))?.services.embedding?.pid ?? 0, 'SIGKILL');
+    expect(await job.exit, job.words()).toBe(0);
+    expect(job.words()).toContain('service embedding ended');
+  });
+
+  it('leaves the run to a running `up` on Ctrl-C, and cancels its own', async () => {
+    const data = join(temporaryFolder(), 'data');
+    const up = kindred(data, 'up', '--port-base', '0');
+    await up.line(({ event }) => event === 'ready');
+    const second = kindred(data, 'up', '--port-base', '0');
+    expect(await second.exit).toBe(1);
+    expect(second.words()).toContain('already');
+
+    const attached = kindred(data, 'pretext', '--config-exp', experiment, '--run-id', 'r2');
+    await attached.line(({ event }) => event === 'step');
+    attached.child.kill('SIGINT');
+    expect(await attached.exit).toBe(130);
+    expect(attached.words()).toContain('kindred runs watch r2');
+    const watched = kindred(data, 'runs', 'watch', 'r2');
+    expect(await watched.exit, watched.words()).toBe(0);
+
+    up.child.kill('SIGTERM');
+    expect(await up.exit).toBe(0);
+    const away = kindred(data, 'runs', 'show', 'r2');
+    expect(await away.exit).toBe(3);
+
+    const own = kindred(data, 'pretext', '--config-exp', experiment, '--run-id', 'r3');
+    await own.line(({ event }) => event === 'step');
+    own.child.kill('SIGINT');
+    expect(await own.exit).toBe(130);
+    const resumed = kindred(data, 'pretext', '--resume', 'r3');
+    expect(await resumed.exit, resumed.words()).toBe(0);
+  });
+
+  it.each([
+    ['unknown command', ['nonsense']],
+    ['unknown option', ['pretext', '--nonsense']],
+    ['missing file', ['pretext', '--config-exp', '/nowhere.yml']],
+    ['impossible value', ['pretext', '--config-exp', experiment, '--set', 'epochs=-1']],
+    ['unknown data set', ['demo', '--dataset', 'mnist']],
+  ])('ends with 2 on %s', async (_, words) => {
+    const job = kindred(join(temporaryFolder(), 'data'), ...words);
+    expect(await job.exit).toBe(2);
+    expect(job.words()).toMatch(/error/);
+    expect(job.words()).not.toMatch(/^ +at /m);
+  });
+});
