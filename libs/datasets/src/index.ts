@@ -10,3 +10,7 @@ export type { Dataset, ImageTable, RgbImage } from './dataset.js';
 // Listing
 export { datasetDescriptions, datasetNames, isDatasetName } from './catalog.js';
 export type { DatasetDescription, DatasetName } from './catalog.js';
+
+// Fetching
+export { fetchDataset } from './fetch-dataset.js';
+export type { FetchDatasetOptions, FetchedDataset } from './fetch-dataset.js';

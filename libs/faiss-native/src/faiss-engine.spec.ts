@@ -92,7 +92,8 @@ describe('faiss engine', () => {
     await expect(search).rejects.toMatchObject({ code: 'CANCELLED' });
     clearInterval(timer);
     expect(steps).toHaveLength(2);
-    expect(longest).toBeLessThan(100);
+    // A blocked loop would wait for whole blocks; the bound leaves room for a machine whose cores are all busy.
+    expect(longest).toBeLessThan(250);
   });
 
   it.each([

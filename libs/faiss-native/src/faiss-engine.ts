@@ -1,8 +1,7 @@
 // Exact inner-product indexes of faiss, all in one worker thread, so that no search holds up the event loop.
 import { KindredError } from '@kindred/errors';
 import { createWorkerPool, workerEntry } from '@kindred/workers';
-
-type FaissWorker = typeof import('./faiss.worker.js');
+import type * as FaissWorker from './faiss.worker.js';
 
 /** Multiplications per call to the thread: about 0.2 s on two cores; calls of different callers take turns in between. */
 const productsPerCall = 4e9;
@@ -58,7 +57,7 @@ export interface FaissEngine {
 
 /** Starts the thread. faiss itself is loaded with the first index. */
 export function createFaissEngine(): FaissEngine {
-  const pool = createWorkerPool<FaissWorker>({ entry: workerEntry(import.meta.url, 'faiss') });
+  const pool = createWorkerPool<typeof FaissWorker>({ entry: workerEntry(import.meta.url, 'faiss') });
 
   return {
     async createIndex({ dimension }) {

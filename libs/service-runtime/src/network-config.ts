@@ -1,7 +1,7 @@
 // The settings that every service has: where it listens, how much it says.
 import { fields } from './config.js';
 import { services, variablePrefix, type ServiceName } from './services.js';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 /** Where a service listens and how it ends. */
 export interface NetworkConfig {

@@ -24,6 +24,11 @@ export interface ServiceOptions {
   readonly network: NetworkConfig;
   /** Adds the handlers; called once, before the port opens. */
   readonly register: (registrar: ServiceRegistrar) => void;
+  /**
+   * Health is NOT_SERVING, and a parent process is not told of the service, until this has ended; when it fails, the process
+   * logs why and ends. @default ready at once
+   */
+  readonly ready?: Promise<unknown>;
   /** Called when the drain begins: ends streams that would not end by themselves. */
   readonly onDrain?: () => void | Promise<void>;
   /** Called after the last call has ended: frees what the service holds. */
@@ -96,7 +101,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await metrics.close();
     throw error;
   });
-  setHealth('healthy');
+  setHealth('unhealthy');
 
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => (closing ??= drain());
@@ -116,7 +121,17 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const metricsAddress = `${network.host}:${metrics.port}`;
   logger.info({ address, metricsAddress }, 'listening');
   endWithProcess(close);
-  process.send?.({ kind: 'ready', address, metricsAddress });
+  Promise.resolve(options.ready).then(
+    () => {
+      if (draining.signal.aborted) return;
+      setHealth('healthy');
+      process.send?.({ kind: 'ready', address, metricsAddress });
+    },
+    (thrown: unknown) => {
+      logger.fatal({ err: thrown }, 'the service cannot become ready');
+      void close().finally(() => process.exit(1));
+    },
+  );
   return { name, address, metricsAddress, close };
 }
 

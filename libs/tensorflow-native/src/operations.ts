@@ -130,7 +130,7 @@ function padFrame(
   };
   return [
     [0, 0],
-    [0, padding + behind(1)],
+    [padding, behind(1)],
     [padding, behind(2)],
     [0, 0],
   ];

@@ -10,7 +10,7 @@ const packageName = '@tensorflow/tfjs-node-gpu';
 export interface TensorFlowOptions {
   /** Threads inside one operation. @default all cores */
   readonly intraOpThreads?: number;
-  /** Operations that may run side by side. Results are bit-identical from run to run with any number. @default 1 */
+  /** Operations that may run side by side; more than one gained nothing (docs/decisions/0004). @default 1 */
   readonly interOpThreads?: number;
 }
 
@@ -29,8 +29,8 @@ export interface TensorFlowRuntime {
 let loaded: { runtime: TensorFlowRuntime; options: TensorFlowOptions } | null = null;
 
 /**
- * Loads TensorFlow (about 0.5 s the first time, then at once). To be called in the main thread of a process: the addon's
- * state is process-wide, and a worker thread's `process.env` does not reach native code.
+ * Loads TensorFlow (about 0.5 s the first time, then at once). One thread a process may call it, as the addon's state is
+ * process-wide; a worker thread must be started with `SHARE_ENV`, else its `process.env` does not reach native code.
  *
  * @throws KindredError FAILED_PRECONDITION when the addon has not been built here, or was loaded with other options.
  */

@@ -6,6 +6,7 @@ import { createDatasetCache, type DatasetLease } from './dataset-cache.js';
 import type { DatasetKey } from './dataset-key.js';
 import type { DatasetRoots } from './dataset-roots.js';
 import { findDatasets, fingerprint } from './dataset-search.js';
+import type * as DatasetWorker from './dataset.worker.js';
 
 /** Datasets that may wait to be opened. */
 const maxWaiting = 64;
@@ -27,7 +28,7 @@ export interface DatasetCatalogue {
 
 /** Starts the thread that opens datasets; at most `cacheBytes` of them stay in memory. */
 export function createDatasetCatalogue(roots: DatasetRoots, cacheBytes: number): DatasetCatalogue {
-  const pool = createWorkerPool<typeof import('./dataset.worker.js')>({
+  const pool = createWorkerPool<typeof DatasetWorker>({
     entry: workerEntry(import.meta.url, 'dataset'),
     maxQueued: maxWaiting,
   });

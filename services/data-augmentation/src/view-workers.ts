@@ -4,6 +4,7 @@ import { Counter } from '@kindred/service-runtime';
 import { createWorkerPool, workerEntry } from '@kindred/workers';
 import type { LooseViewsRequest, ViewsRequest } from './augment.worker.js';
 import { viewShape } from './transformation.js';
+import type * as AugmentWorker from './augment.worker.js';
 
 /** Images that one thread takes at a time, about 50 ms of SimCLR views of CIFAR's size: what cancelling waits for at most. */
 const imagesPerTask = 256;
@@ -27,7 +28,7 @@ export interface ViewWorkers {
 
 /** Starts `threads` threads. */
 export function createViewWorkers(threads: number): ViewWorkers {
-  const pool = createWorkerPool<typeof import('./augment.worker.js')>({
+  const pool = createWorkerPool<typeof AugmentWorker>({
     entry: workerEntry(import.meta.url, 'augment'),
     threads,
   });

@@ -14,6 +14,8 @@ export interface Bar {
 export interface Output {
   /** Whether a program reads: only JSON goes to stdout, words go to stderr. */
   readonly json: boolean;
+  /** Whether a person looks on: bars are shown. */
+  readonly interactive: boolean;
   readonly colors: ReturnType<typeof picocolors.createColors>;
   /** Writes a line for people. */
   text(line?: string): void;
@@ -61,6 +63,7 @@ export function createOutput(options: OutputOptions): Output {
 
   return {
     json,
+    interactive,
     colors,
     text: (value = '') => line(value),
     warn: (value) => line(colors.yellow(value)),

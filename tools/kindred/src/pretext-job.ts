@@ -62,7 +62,10 @@ export async function runPretext(session: Session, request: PretextRequest): Pro
 async function train(session: Session, { runId, start }: PretextRequest): Promise<Run> {
   const { training, output, signal } = session;
   if (start === null) await resume(session, runId);
-  else await session.persist(() => training.startRun({ runId, ...start }, { signal }));
+  else {
+    await checkDatasets(session, start);
+    await session.persist(() => training.startRun({ runId, ...start }, { signal }));
+  }
   output.event('run', { runId });
   for (let resumes = 0; ; resumes++) {
     const run = await watchRun(session, runId);
@@ -70,6 +73,14 @@ async function train(session: Session, { runId, start }: PretextRequest): Promis
     output.warn(`run ${runId} stopped: ${run.failure.message}; going on once all services answer`);
     await session.monitor.untilHealthy(120_000, signal);
     await session.persist(() => training.resumeRun({ runId }, { signal }));
+  }
+}
+
+/** Opens both splits before a run is made of them: what is missing or broken is said at once and leaves no failed run. */
+async function checkDatasets(session: Session, start: NonNullable<PretextRequest['start']>): Promise<void> {
+  const experiment = readExperiment({ text: start.experiment, overrides: start.overrides });
+  for (const dataset of Object.values(datasetReferences(experiment, start.dataRoot))) {
+    await session.persist(() => session.augmentation.getDataset({ dataset }, { signal: session.signal }));
   }
 }
 

@@ -1,23 +1,10 @@
 // The main job against stand-ins, through the program as a person starts it.
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { temporaryFolder } from '@kindred/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dataFolder, readServicesRecord } from './data-folder.js';
 import { writeFakeBundles } from './fake-bundles.js';
-
-type Line = Readonly<Record<string, unknown>>;
-
-interface Started {
-  readonly child: ChildProcess;
-  readonly lines: Line[];
-  readonly words: () => string;
-  /** Resolves with the first JSON line that `wanted` holds for. */
-  line(wanted: (line: Line) => boolean): Promise<Line>;
-  readonly exit: Promise<number | null>;
-}
+import { startProgram, type Line, type StartedProgram } from './started-program.js';
 
 const experiment = join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml');
 let bundles = '';
@@ -25,39 +12,10 @@ beforeAll(() => {
   bundles = writeFakeBundles(temporaryFolder());
 });
 
-function kindred(data: string, ...words: string[]): Started {
-  const main = join(import.meta.dirname, 'main.ts');
-  const child = spawn(process.execPath, ['--import', 'tsx', main, '--json', '--data', data, ...words], {
-    env: { ...process.env, KINDRED_SERVICE_BUNDLES: bundles },
-    stdio: ['ignore', 'pipe', 'pipe'],
+const kindred = (data: string, ...words: string[]): StartedProgram =>
+  startProgram(['--import', 'tsx', join(import.meta.dirname, 'main.ts')], ['--data', data, ...words], {
+    KINDRED_SERVICE_BUNDLES: bundles,
   });
-  const lines: Line[] = [];
-  const waiting: Array<() => void> = [];
-  let text = '';
-  child.stderr.on('data', (part: Buffer) => (text += part.toString()));
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    lines.push(JSON.parse(line) as Line);
-    for (const wake of waiting.splice(0)) wake();
-  });
-  const exit = once(child, 'close').then(([code]) => {
-    for (const wake of waiting.splice(0)) wake();
-    return code as number | null;
-  });
-  return {
-    child,
-    lines,
-    words: () => text,
-    exit,
-    async line(wanted) {
-      for (;;) {
-        const found = lines.find(wanted);
-        if (found !== undefined) return found;
-        if (child.exitCode !== null) throw new Error(`the command ended: ${text}`);
-        await new Promise<void>((resolve) => waiting.push(resolve));
-      }
-    },
-  };
-}
 
 const steps = (lines: readonly Line[]) => lines.filter(({ event }) => event === 'step').map(({ epoch, step }) => `${epoch}/${step}`);
 

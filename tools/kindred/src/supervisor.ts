@@ -116,7 +116,8 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
 }
 
 function defaultBundles(): string {
-  return process.env['KINDRED_SERVICE_BUNDLES'] ?? join(workspaceFolder(), 'dist/services');
+  const named = process.env['KINDRED_SERVICE_BUNDLES'] ?? '';
+  return named === '' ? join(workspaceFolder(), 'dist/services') : named;
 }
 
 /** What the services need to know of each other and of the data folder. */

@@ -47,7 +47,7 @@ export function assertSucceeded(run: Run): void {
     throw new KindredError('FAILED_PRECONDITION', `run ${run.runId} was cancelled; go on with it by --resume ${run.runId}`);
   }
   const { code = 'INTERNAL', message = 'no reason given' } = run.failure ?? {};
-  throw new KindredError(errorCodeOf(code), `run ${run.runId} failed: ${message}`, { resource: { type: 'run', name: run.runId } });
+  throw new KindredError(errorCodeOf(code), `run ${run.runId} failed: ${message}`);
 }
 
 /** A gRPC status name as one of our codes. */

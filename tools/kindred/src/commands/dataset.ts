@@ -4,6 +4,7 @@ import { datasetDescriptions, datasetNames, isDatasetName } from '@kindred/datas
 import { invalidField } from '@kindred/errors';
 import { Split } from '@kindred/protocol/augmentation';
 import { runCommand, type GlobalOptions } from '../command-context.js';
+import { fetchWithProgress } from '../fetch-progress.js';
 import { table } from '../output.js';
 import { formatCount } from '../quantities.js';
 import { openSession, type Session } from '../session.js';
@@ -11,6 +12,11 @@ import { dataRootOf } from '../settings.js';
 
 interface ShowOptions extends GlobalOptions {
   readonly dataDir?: string;
+}
+
+interface FetchOptions extends ShowOptions {
+  readonly url?: string;
+  readonly sha256?: string;
 }
 
 /** Adds the commands. */
@@ -45,6 +51,21 @@ export function addDataset(program: Command): void {
         checkName(name);
         const root = dataRootOf(options.dataDir);
         return withAugmentation({ ...context, dataRoots: root === '' ? [] : [root] }, (session) => show(session, name, root));
+      });
+    });
+  dataset
+    .command('fetch <name>')
+    .description('download the official archive, check it and unpack it; goes on where it was cut')
+    .option('--data-dir <dir>', 'folder that it is put into (default: DATA/datasets)')
+    .option('--url <url>', 'another place of the same archive')
+    .option('--sha256 <hex>', "checksum of the archive, instead of the official one's")
+    .action((name: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<FetchOptions>();
+      return runCommand(options, async ({ output, interruption, folder }) => {
+        checkName(name);
+        const root = options.dataDir === undefined ? folder.datasets : dataRootOf(options.dataDir);
+        const { url, sha256 } = options;
+        await fetchWithProgress(name, { root, url, sha256, signal: interruption.signal }, output);
       });
     });
 }

@@ -74,7 +74,7 @@ async function illustrate(
   await mkdir(pictures, { recursive: true });
   const curve = join(pictures, 'knn.svg');
   await writeFile(curve, knnCurve([summary.untrainedKnnTop1 ?? 0, ...summary.knnTop1PerEpoch]));
-  output.text(`  curve of kNN accuracy       ${curve}`);
+  output.text(`  ${'curve of kNN accuracy'.padEnd(27)}  ${curve}`);
   if (session.artifactFolder === null) return { pictures: { curve } };
   const neighbors = join(pictures, 'neighbors.png');
   await drawContactSheet(session, session.artifactFolder, {
@@ -83,6 +83,6 @@ async function illustrate(
     cropSize: experiment.transformation_kwargs.crop_size,
     path: neighbors,
   });
-  output.text(`  picture of neighbours       ${neighbors}`);
+  output.text(`  ${'picture of neighbours'.padEnd(27)}  ${neighbors}`);
   return { pictures: { curve, neighbors } };
 }

@@ -1,0 +1,129 @@
+// A dataset job: batches from data-augmentation, through the network, to the artifact store and an index.
+import type { ArtifactStore } from '@kindred/artifact-store';
+import { KindredError } from '@kindred/errors';
+import { encodeNpyHeader } from '@kindred/formats';
+import type { DatasetReference } from '@kindred/protocol/augmentation';
+import type { UpsertRequest } from '@kindred/protocol/neighbors';
+import { bytesOf, int32Of, uint32Of, type JobContext } from '@kindred/service-runtime';
+import type { FeatureKind } from './encoder.worker.js';
+import type { ModelRegistry } from './model-registry.js';
+import { withPatience, type Peers } from './peers.js';
+
+/** Images a batch; smaller where such a batch would be over data-augmentation's limit of a message. */
+const batchImages = 256;
+const maxBatchBytes = 48 * 1024 * 1024;
+/** Bytes of vectors in one message to the index. */
+const upsertBytes = 1024 * 1024;
+
+/** What is embedded, how, and where the result goes. */
+export interface DatasetEmbedding {
+  readonly model: string;
+  readonly cropSize: number;
+  readonly dimension: number;
+  readonly kind: FeatureKind;
+  readonly dataset: DatasetReference;
+  /** Images in the dataset. */
+  readonly total: number;
+  /** Empty: no index. */
+  readonly indexId: string;
+  readonly featuresKey: string;
+  readonly labelsKey: string;
+}
+
+/** What a dataset job tells. */
+export interface DatasetEmbeddingProgress {
+  readonly completed: number;
+  readonly total: number;
+  readonly dimension: number;
+  /** Empty until written. */
+  readonly featuresKey: string;
+  /** Empty until written. */
+  readonly labelsKey: string;
+}
+
+/** What a dataset job works with. */
+export interface DatasetEmbeddingParts {
+  readonly store: ArtifactStore;
+  readonly models: ModelRegistry;
+  readonly peers: Peers;
+}
+
+interface Table {
+  /** [total, dimension] */
+  readonly features: Float32Array;
+  /** [total] */
+  readonly labels: Int32Array;
+}
+
+/** Does the job. UNAVAILABLE, naming the service, when one stays silent for longer than the peers' patience. */
+export async function embedDataset(
+  job: DatasetEmbedding,
+  parts: DatasetEmbeddingParts,
+  { signal, report }: JobContext<DatasetEmbeddingProgress>,
+): Promise<void> {
+  const { total, dimension, featuresKey, labelsKey } = job;
+  const table: Table = { features: new Float32Array(total * dimension), labels: new Int32Array(total).fill(-1) };
+  await embedBatches(job, table, parts, signal, (completed) => report({ completed }));
+  await parts.store.put(featuresKey, [encodeNpyHeader('f4', [total, dimension]), bytesOf(table.features)]);
+  const labels = BigInt64Array.from(table.labels, (label) => BigInt(label));
+  await parts.store.put(labelsKey, [encodeNpyHeader('i8', [total]), new Uint8Array(labels.buffer)]);
+  if (job.indexId !== '') await upsert(job, table, parts.peers, signal);
+  report({ featuresKey, labelsKey });
+}
+
+async function embedBatches(
+  job: DatasetEmbedding,
+  { features, labels }: Table,
+  { models, peers }: DatasetEmbeddingParts,
+  signal: AbortSignal,
+  onCompleted: (completed: number) => void,
+): Promise<void> {
+  const { cropSize, dimension, dataset, model, kind, total } = job;
+  const batchSize = Math.max(1, Math.min(batchImages, Math.floor(maxBatchBytes / (cropSize * cropSize * 3))));
+  let nextBatch = 0;
+  let completed = 0;
+  await withPatience(peers.retryMs, signal, async (progressed) => {
+    const request = {
+      dataset,
+      transformation: { kind: { $case: 'evaluation', value: { cropSize } } } as const,
+      batchSize,
+      firstBatch: nextBatch,
+    };
+    for await (const batch of peers.augmentation.streamBatches(request, { signal })) {
+      const { images, count, height, width } = batch;
+      const vectors = await models.embed({ model, pixels: images, count, height, width, kind });
+      signal.throwIfAborted();
+      const batchLabels = int32Of(batch.labels, 'labels');
+      uint32Of(batch.indices, 'indices').forEach((index, i) => {
+        if (index >= total) throw new KindredError('ABORTED', `dataset '${dataset.name}' has grown while it was read; start again`);
+        features.set(vectors.subarray(i * dimension, (i + 1) * dimension), index * dimension);
+        labels[index] = batchLabels[i] ?? -1;
+      });
+      nextBatch = batch.batch + 1;
+      completed += count;
+      onCompleted(completed);
+      progressed();
+    }
+  });
+  if (completed !== total) {
+    throw new KindredError('ABORTED', `dataset '${dataset.name}' gave ${completed} images of ${total}: it changed while it was read; start again`);
+  }
+}
+
+/** Sends the vectors; nothing of a stream that breaks is stored, so that it can be sent again from its start. */
+async function upsert({ indexId, dimension }: DatasetEmbedding, table: Table, peers: Peers, signal: AbortSignal): Promise<void> {
+  await withPatience(peers.retryMs, signal, () => peers.neighbors.upsert(upsertRequests(indexId, table, dimension), { signal }));
+}
+
+async function* upsertRequests(indexId: string, { features, labels }: Table, dimension: number): AsyncGenerator<UpsertRequest> {
+  const rows = Math.max(1, Math.floor(upsertBytes / (dimension * 4)));
+  for (let start = 0; start < labels.length; start += rows) {
+    const end = Math.min(labels.length, start + rows);
+    yield {
+      indexId,
+      ids: bytesOf(BigUint64Array.from({ length: end - start }, (_, i) => BigInt(start + i))),
+      vectors: bytesOf(features.subarray(start * dimension, end * dimension)),
+      labels: bytesOf(labels.subarray(start, end)),
+    };
+  }
+}

@@ -1,0 +1,73 @@
+// The dataset jobs: what can be known to be wrong is told at once, the rest is work in the background.
+import { checkedKey } from '@kindred/artifact-store';
+import { KindredError, invalidField, isKindredError } from '@kindred/errors';
+import type { DatasetReference } from '@kindred/protocol/augmentation';
+import type { StartEmbedDatasetRequest } from '@kindred/protocol/embedding';
+import { createJobs, type Job, type Jobs } from '@kindred/service-runtime';
+import { embedDataset, type DatasetEmbeddingParts, type DatasetEmbeddingProgress } from './dataset-embedding.js';
+import { withPatience, type Peers } from './peers.js';
+import { featureKindFromWire, splitText } from './wire.js';
+
+/** The dataset jobs of the process. */
+export interface DatasetJobs extends Pick<Jobs<DatasetEmbeddingProgress>, 'get' | 'watch' | 'cancel' | 'close'> {
+  /**
+   * Starts a job. NOT_FOUND: no such model, dataset or index; INVALID_ARGUMENT: an index of another dimension. A service
+   * that does not answer makes a job that fails.
+   */
+  start(request: StartEmbedDatasetRequest): Promise<Job<DatasetEmbeddingProgress>>;
+}
+
+/** Makes the set of jobs; at most `maxRunning` run at one time. */
+export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: number): DatasetJobs {
+  const jobs = createJobs<DatasetEmbeddingProgress>('dataset embedding', maxRunning);
+  const { models, peers } = parts;
+  return {
+    async start(request) {
+      const { dataset, indexId, keyPrefix } = request;
+      if (dataset === undefined) throw invalidField('dataset', 'got nothing; needed: the dataset to embed');
+      const kind = featureKindFromWire(request.featureKind);
+      const { name: model, cropSize, ...dimensions } = await models.load(request.model);
+      const dimension = kind === 'backbone' ? dimensions.backboneDimension : dimensions.embeddingDimension;
+      const prefix = keyPrefix === '' ? `features/${model}/${dataset.name}-${splitText(dataset.split)}` : keyPrefix;
+      const featuresKey = checkedKey(`${prefix}-features.npy`);
+      const labelsKey = checkedKey(`${prefix}-labels.npy`);
+      const total = await ifAnswered(sizeOf(peers, dataset));
+      if (indexId !== '') await ifAnswered(checkIndex(peers, indexId, dimension));
+      const initial = { completed: 0, total: total ?? 0, dimension, featuresKey: '', labelsKey: '' };
+      return jobs.start(initial, async (context) => {
+        const size = total ?? (await withPatience(peers.retryMs, context.signal, () => sizeOf(peers, dataset)));
+        context.report({ total: size });
+        const job = { model, cropSize, dimension, kind, dataset, total: size, indexId, featuresKey, labelsKey };
+        await embedDataset(job, parts, context);
+      });
+    },
+    get: (id) => jobs.get(id),
+    watch: (id, signal) => jobs.watch(id, signal),
+    cancel: (id) => jobs.cancel(id),
+    close: () => jobs.close(),
+  };
+}
+
+async function sizeOf({ augmentation }: Peers, dataset: DatasetReference): Promise<number> {
+  const { description } = await augmentation.getDataset({ dataset });
+  return description?.size ?? 0;
+}
+
+async function checkIndex({ neighbors }: Peers, indexId: string, dimension: number): Promise<void> {
+  const { index } = await neighbors.getIndex({ indexId });
+  if (index?.dimension === dimension) return;
+  throw new KindredError('INVALID_ARGUMENT', `index '${indexId}' holds vectors of ${index?.dimension ?? 0} numbers; this model gives ${dimension}`, {
+    violations: [{ field: 'index_id', description: `got an index of dimension ${index?.dimension ?? 0}; allowed: ${dimension}` }],
+    resource: { type: 'index', name: indexId },
+  });
+}
+
+/** The answer, or `null` from a service that is not there: the job finds out whether it comes back. */
+async function ifAnswered<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    if (isKindredError(thrown, 'UNAVAILABLE')) return null;
+    throw thrown;
+  }
+}

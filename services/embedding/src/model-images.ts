@@ -1,0 +1,74 @@
+// From a request's images to the pixels that a model takes: decoded, then cropped to its size at the centre.
+import { centreCrop, type RgbImage } from '@kindred/augmentation';
+import { decodeImage } from '@kindred/datasets';
+import { KindredError, invalidField, toKindredError, type FieldViolation } from '@kindred/errors';
+import type { EmbedRequest } from '@kindred/protocol/embedding';
+
+/** Images of one call. */
+export const maxImages = 256;
+/** Largest side of a raw image in pixels. */
+const maxSide = 8192;
+
+/** Images in the form that a model takes. */
+export interface ModelImages {
+  /** uint8 [count, side, side, 3]. */
+  readonly pixels: Uint8Array;
+  readonly count: number;
+}
+
+/**
+ * Reads the images of `request`, cropped to `side` × `side`.
+ * @throws KindredError INVALID_ARGUMENT with a violation for each bad image (`encoded.images[3]`); RESOURCE_EXHAUSTED
+ *   for more than {@link maxImages}.
+ */
+export async function modelImages({ images }: EmbedRequest, side: number): Promise<ModelImages> {
+  switch (images?.$case) {
+    case 'encoded':
+      checkCount('encoded.images', images.value.images.length);
+      return cropped(await decodeAll(images.value.images), side);
+    case 'raw': {
+      const { pixels, count, height, width } = images.value;
+      checkCount('raw.count', count);
+      for (const [field, value] of Object.entries({ height, width })) {
+        if (value < 1 || value > maxSide) throw invalidField(`raw.${field}`, `got ${value}; allowed: 1 to ${maxSide}`);
+      }
+      const bytes = height * width * 3;
+      if (pixels.length !== count * bytes) {
+        throw invalidField('raw.pixels', `got ${pixels.length} bytes; allowed: ${count * bytes} for ${count} images of ${height}×${width}×3`);
+      }
+      if (height === side && width === side) return { pixels, count };
+      const list = Array.from({ length: count }, (_, i) => ({ data: pixels.subarray(i * bytes, (i + 1) * bytes), height, width }));
+      return cropped(list, side);
+    }
+    case undefined:
+      throw invalidField('images', 'got nothing; allowed: exactly one of encoded, raw');
+  }
+}
+
+function cropped(images: readonly RgbImage[], side: number): ModelImages {
+  const bytes = side * side * 3;
+  const pixels = new Uint8Array(images.length * bytes);
+  images.forEach((image, i) => centreCrop(image, side, pixels, i * bytes));
+  return { pixels, count: images.length };
+}
+
+async function decodeAll(images: readonly Uint8Array[]): Promise<RgbImage[]> {
+  const results = await Promise.allSettled(images.map((image, i) => decodeImage(image, `encoded.images[${i}]`)));
+  const violations: FieldViolation[] = [];
+  const decoded: RgbImage[] = [];
+  results.forEach((result, i) => {
+    if (result.status === 'fulfilled') decoded.push(result.value);
+    else violations.push({ field: `encoded.images[${i}]`, description: toKindredError(result.reason).message });
+  });
+  if (violations.length === 0) return decoded;
+  const first = violations[0]?.description ?? '';
+  throw new KindredError('INVALID_ARGUMENT', `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`, { violations });
+}
+
+function checkCount(field: string, count: number): void {
+  if (count < 1) throw invalidField(field, `got ${count} images; allowed: 1 to ${maxImages}`);
+  if (count <= maxImages) return;
+  throw new KindredError('RESOURCE_EXHAUSTED', `${field}: got ${count} images; allowed: at most ${maxImages} a call`, {
+    violations: [{ field, description: `got ${count}; allowed: 1 to ${maxImages}` }],
+  });
+}

@@ -1,0 +1,31 @@
+// The process `neighbor-index`: wiring.
+import { createFolderStore } from '@kindred/artifact-store';
+import { createFaissEngine } from '@kindred/faiss-native';
+import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
+import { createLogger, startService } from '@kindred/service-runtime';
+import { loadConfig } from './config.js';
+import { createHandlers } from './handlers.js';
+import { createIndexes } from './indexes.js';
+import { createMining } from './mining.js';
+
+const logger = createLogger('neighbor-index');
+
+try {
+  const { network, artifactStore, limits } = loadConfig();
+  const store = await createFolderStore(artifactStore);
+  const engine = createFaissEngine();
+  const indexes = createIndexes({ store, engine, limits, logger });
+  const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs });
+  await startService({
+    name: 'neighbor-index',
+    network,
+    logger,
+    ready: indexes.load(),
+    register: (services) => services.add(NeighborIndexServiceDefinition, createHandlers({ indexes, mining, limits })),
+    onDrain: () => mining.close(),
+    onClose: () => engine.close(),
+  });
+} catch (error) {
+  logger.fatal({ err: error }, error instanceof Error ? error.message : 'could not start');
+  process.exit(1);
+}

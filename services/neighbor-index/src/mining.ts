@@ -1,0 +1,97 @@
+// Finds every vector's nearest neighbours in its own index and writes them as the reference does.
+import { checkedKey, type ArtifactStore } from '@kindred/artifact-store';
+import { invalidField } from '@kindred/errors';
+import type { FaissEngine } from '@kindred/faiss-native';
+import { encodeNpy } from '@kindred/formats';
+import { neighbourAccuracy } from '@kindred/memory-bank';
+import { createJobs, type Job, type JobContext, type Jobs } from '@kindred/service-runtime';
+import type { VectorIndex } from './vector-index.js';
+
+/** How far a mining job is. */
+export interface MiningProgress {
+  readonly completed: number;
+  readonly total: number;
+  /** Key of the file; empty until it is written. */
+  readonly key: string;
+  /** Percent; null unless every vector has a label. */
+  readonly accuracy: number | null;
+}
+
+/** Mining jobs. */
+export interface Mining extends Omit<Jobs<MiningProgress>, 'start'> {
+  /** Starts a job; `key` empty: `indexes/<index>/topk-<k>.npy`. */
+  start(index: VectorIndex, k: number, key: string): Job<MiningProgress>;
+}
+
+/** What mining works with. */
+export interface MiningParts {
+  readonly store: ArtifactStore;
+  readonly engine: FaissEngine;
+  readonly maxRunning: number;
+}
+
+/** Makes an empty set of jobs. */
+export function createMining({ store, engine, maxRunning }: MiningParts): Mining {
+  const jobs = createJobs<MiningProgress>('mining job', maxRunning);
+
+  /**
+   * The rows of the file are the vectors by ascending id, and its numbers are row numbers: where ids are 0 to n - 1, as for a
+   * data set, row and number are the id itself. The job works on the vectors as they are when it starts.
+   */
+  const mine = async (
+    index: VectorIndex,
+    k: number,
+    key: string,
+    { signal, report }: JobContext<MiningProgress>,
+  ): Promise<Partial<MiningProgress>> => {
+    const { vectors, labels } = await index.sortedRows();
+    const rows = labels.length;
+    report({ total: rows });
+    const ordered = await engine.createIndex({ dimension: index.manifest.dimension });
+    try {
+      await ordered.add(vectors);
+      const onProgress = (completed: number): void => report({ completed });
+      const { positions } = await ordered.search(vectors, k + 1, { signal, onProgress });
+      selfFirst(positions, k + 1);
+      await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
+      const accuracy = labels.every((label) => label >= 0) ? neighbourAccuracy(positions, labels) : null;
+      return { completed: rows, key, accuracy };
+    } finally {
+      await ordered.close();
+    }
+  };
+
+  return {
+    ...jobs,
+    start(index, k, key) {
+      if (k >= index.size) {
+        throw invalidField('k', `got ${k}; allowed: below ${index.size}, the number of vectors in '${index.id}'`);
+      }
+      const target = checkedKey(key === '' ? `indexes/${index.id}/topk-${k}.npy` : key);
+      if (/^indexes\/[^/]+\/(index\.json$|segments\/)/.test(target)) {
+        throw invalidField('key', `got '${target}', which is part of an index; allowed: any other`);
+      }
+      const initial = { completed: 0, total: index.size, key: '', accuracy: null };
+      return jobs.start(initial, (context) => mine(index, k, target, context));
+    },
+  };
+}
+
+/** Puts each row's own number first; a vector that is longer, or an equal one before it, may have taken that place. */
+export function selfFirst(positions: Int32Array, columns: number): void {
+  for (let row = 0; row < positions.length / columns; row++) {
+    const start = row * columns;
+    if (positions[start] === row) continue;
+    const found = positions.subarray(start, start + columns).indexOf(row);
+    const from = found === -1 ? columns - 1 : found;
+    positions.copyWithin(start + 1, start, start + from);
+    positions[start] = row;
+  }
+}
+
+/** int32 to int64 by words, which is many times faster than by BigInt; positions are never negative. */
+function widened(positions: Int32Array): BigInt64Array {
+  const words = new Int32Array(positions.length * 2);
+  for (let i = 0; i < positions.length; i++) words[2 * i] = positions[i]!;
+  return new BigInt64Array(words.buffer);
+}

@@ -1,0 +1,81 @@
+// Our side: a child process that runs this repository's code, with the same requests and answers as a peer.
+import { once } from 'node:events';
+import { KindredError } from '@kindred/errors';
+import { forkProcess, type WorkerEntry } from '@kindred/workers';
+import type { Contestant, RoundResult } from './contestant.js';
+import { pinToCore } from './core-pinning.js';
+
+/** What the child sends once it has warmed up. */
+export interface OwnReady {
+  readonly ready: true;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Starts `entry`, hands it `options` and waits for its {@link OwnReady}. */
+export async function startOwn(
+  entry: WorkerEntry,
+  options: unknown,
+  { core }: { readonly core?: number } = {},
+): Promise<Contestant> {
+  const child = forkProcess(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  if (core !== undefined && child.pid !== undefined) pinToCore(child.pid, core);
+  const failed = new Promise<never>((_, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) =>
+      reject(new KindredError('UNAVAILABLE', `${entry.filename} ended (${signal ?? `exit code ${code}`})`)),
+    );
+  });
+  failed.catch(() => {});
+  const exchange = async <T>(message: unknown): Promise<T> => {
+    const answered = once(child, 'message');
+    child.send(message as object);
+    const [answer] = (await Promise.race([answered, failed])) as [T];
+    return answer;
+  };
+
+  const { versions } = await exchange<OwnReady>({ options });
+  return {
+    versions,
+    round: (steps) => exchange<RoundResult>({ steps }),
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.disconnect();
+      await once(child, 'exit');
+    },
+  };
+}
+
+/**
+ * The child's half of {@link startOwn}. `prepare` gets the options, warms up, and returns the work of a round, which
+ * returns how many items it made.
+ */
+export function serveRounds<Options>(
+  prepare: (options: Options) => Promise<{
+    readonly versions: Readonly<Record<string, string>>;
+    readonly round: (steps: number) => number;
+  }>,
+): void {
+  let round: ((steps: number) => number) | null = null;
+  const handle = async (message: {
+    readonly options?: Options;
+    readonly steps?: number;
+  }): Promise<OwnReady | RoundResult> => {
+    if (round === null) {
+      const prepared = await prepare(message.options as Options);
+      round = prepared.round;
+      return { ready: true, versions: prepared.versions };
+    }
+    const begin = performance.now();
+    const items = round(message.steps ?? 0);
+    return { seconds: (performance.now() - begin) / 1000, items };
+  };
+  process.on('message', (message) => {
+    handle(message as Parameters<typeof handle>[0]).then(
+      (answer) => process.send?.(answer),
+      (thrown: unknown) => {
+        console.error(thrown);
+        process.exit(1);
+      },
+    );
+  });
+}

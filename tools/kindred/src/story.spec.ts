@@ -1,0 +1,98 @@
+// The whole way with the real four services as they are built: train on a few drawn images, lose the trainer, go on,
+// find neighbours. Needs dist/, which this project's test target builds first.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeNpyAs } from '@kindred/formats';
+import { temporaryFolder } from '@kindred/testing';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { dataFolder, readServicesRecord, workspaceFolder } from './data-folder.js';
+import { startProgram, type StartedProgram } from './started-program.js';
+import { serviceNames } from './supervisor.js';
+
+const program = join(workspaceFolder(), 'dist/tools/kindred/main.js');
+const trainSize = 300;
+const validationSize = 100;
+
+beforeAll(() => {
+  const bundles = [program, ...serviceNames.map((name) => join(workspaceFolder(), 'dist/services', name, 'main.js'))];
+  const missing = bundles.filter((path) => !existsSync(path));
+  if (missing.length > 0) throw new Error(`not built: ${missing.join(', ')}; run: npm run build`);
+});
+
+describe('the story of a run', () => {
+  const data = join(temporaryFolder('kindred-story'), 'data');
+  const kindred = (...words: string[]): StartedProgram =>
+    startProgram(['--enable-source-maps', program], ['--data', data, ...words], { KINDRED_SERVICE_BUNDLES: '' });
+
+  it('trains through the death of its trainer, embeds and mines', { timeout: 180_000 }, async () => {
+    const settings = {
+      epochs: '2',
+      batch_size: '32',
+      log_steps: '1',
+      'model_kwargs.width': '4',
+      'drawn_kwargs.train_size': String(trainSize),
+      'drawn_kwargs.val_size': String(validationSize),
+    };
+    const words = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+    const file = join(workspaceFolder(), 'configs/pretext/demo_drawn.yml');
+    const job = kindred('pretext', '--config-exp', file, '--run-id', 'story', ...words);
+    await job.line(({ event, epoch, step }) => event === 'step' && epoch === 1 && Number(step) >= 2);
+    process.kill((await readServicesRecord(dataFolder(data)))?.services.trainer?.pid ?? 0, 'SIGKILL');
+    expect(await job.exit, job.words()).toBe(0);
+    expect(job.words()).toContain('service trainer ended (signal SIGKILL)');
+
+    const summary = job.lines.at(-1) as { artifacts: Record<string, string>; knnTop1PerEpoch: number[] };
+    const percent = expect.closeTo(50, -2);
+    expect(summary).toMatchObject({
+      event: 'summary',
+      runId: 'story',
+      untrainedKnnTop1: percent,
+      knnTop1: percent,
+      neighborAccuracyTrain: percent,
+      neighborAccuracyVal: percent,
+    });
+    expect(summary.knnTop1PerEpoch).toHaveLength(2);
+    const npy = (name: string) => decodeNpyAs(readFileSync(summary.artifacts[name] ?? ''), 'i8', name);
+    const train = npy('topk-train-neighbors.npy');
+    expect(train.shape).toEqual([trainSize, 21]);
+    expect(Array.from({ length: trainSize }, (_, row) => Number(train.data[row * 21]))).toEqual([...Array(trainSize).keys()]);
+    expect(npy('topk-val-neighbors.npy').shape).toEqual([validationSize, 6]);
+    expect(existsSync(summary.artifacts['model.safetensors'] ?? '')).toBe(true);
+    expect(existsSync(dataFolder(data).servicesFile)).toBe(false);
+  });
+
+  it('embeds an image and finds its neighbours', { timeout: 120_000 }, async () => {
+    const up = kindred('up', '--port-base', '0');
+    await up.line(({ event }) => event === 'ready');
+    const image = join(data, 'query.png');
+    const pixels = Buffer.from(Array.from({ length: 32 * 32 * 3 }, (_, i) => (i * 7) % 256));
+    await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } }).png().toFile(image);
+
+    const embed = kindred('embed', '--model', 'story', image);
+    expect(await embed.exit, embed.words()).toBe(0);
+    const { vector } = embed.lines[0] as { vector: number[] };
+    expect(vector).toHaveLength(128);
+    expect(Math.hypot(...vector)).toBeCloseTo(1, 4);
+
+    const neighbors = kindred('neighbors', '--model', 'story', image, '-k', '5');
+    expect(await neighbors.exit, neighbors.words()).toBe(0);
+    const found = (neighbors.lines.at(-1) as { neighbors: Array<{ id: number; score: number; className: string }> }).neighbors;
+    expect(found).toHaveLength(5);
+    expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).sort((a, b) => b - a));
+    for (const { id, className } of found) {
+      expect(id).toBeLessThan(trainSize);
+      expect(className).toMatch(/^[a-z]/);
+    }
+
+    const unknown = kindred('embed', '--model', 'nobody', image);
+    expect(await unknown.exit).toBe(2);
+    expect(unknown.words()).toContain('nobody');
+
+    const runs = kindred('runs');
+    expect(await runs.exit, runs.words()).toBe(0);
+    expect(runs.lines.at(-1)).toMatchObject({ runs: [{ runId: 'story', state: 'succeeded', attempts: 2, epochsCompleted: 2 }] });
+    up.child.kill('SIGINT');
+    expect(await up.exit).toBe(0);
+  });
+});

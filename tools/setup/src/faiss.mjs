@@ -1,0 +1,54 @@
+// faiss for Node: the (patched) source of faiss-node compiled against the system's faiss.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { outputOf, runLogged } from './command.mjs';
+import { cachedFolder, contentKey, fileDigest, pointTo } from './content.mjs';
+
+const PACKAGE = 'node_modules/faiss-node';
+const NAMES = join(import.meta.dirname, 'faiss-names.h');
+const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8'];
+const LIBRARIES = ['-lfaiss', '-lopenblas'];
+
+/**
+ * Makes `faiss-node` loadable in this checkout.
+ * @param {import('./place.mjs').Place} place
+ * @param {import('./steps.mjs').Progress} progress
+ * @returns {Promise<'done' | 'cached'>}
+ */
+export async function provisionFaiss({ root, cache, log }, progress) {
+  const source = join(root, PACKAGE, 'src/faiss.cc');
+  const headers = ['node-addon-api/napi.h', 'node-addon-api/napi-inl.h', 'node-api-headers/include/node_api.h'];
+  const parts = {
+    compiler: outputOf('g++', ['--version']) ?? '',
+    flags: [...FLAGS, ...LIBRARIES].join(' '),
+    faiss: await fileDigest(faissLibrary()),
+  };
+  const files = [
+    source,
+    NAMES,
+    '/usr/include/faiss/Index.h',
+    ...headers.map((name) => join(root, 'node_modules', name)),
+  ];
+  const addon = join(cache, 'faiss-addon', contentKey(parts, files));
+  await cachedFolder(addon, async (temporary) => {
+    progress('compiling the addon');
+    await runLogged(
+      log,
+      'g++',
+      [
+        ...FLAGS,
+        ...['-include', NAMES],
+        ...['-I', join(root, 'node_modules/node-addon-api'), '-I', join(root, 'node_modules/node-api-headers/include')],
+        ...[source, '-o', join(temporary, 'faiss-node.node')],
+        ...LIBRARIES,
+      ],
+      { advice: 'faiss 1.7.3 or newer is needed (Debian 12, Ubuntu 24.04); the messages of g++ are above.' },
+    );
+  });
+  return pointTo(join(root, PACKAGE, 'build/Release'), addon);
+}
+
+function faissLibrary() {
+  const names = ['libfaiss.so', 'libfaiss.a'].map((name) => outputOf('g++', [`-print-file-name=${name}`]) ?? '');
+  return names.find((path) => path.startsWith('/') && existsSync(path)) ?? '';
+}
