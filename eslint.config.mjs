@@ -1,8 +1,8 @@
-// Lint rules of the whole workspace. The list of allowed arrows is in eslint/layers.mjs, ARCHITECTURE.md draws it.
+// Lint rules of the whole workspace. The list of allowed arrows is in tools/verify/layers.mjs, ARCHITECTURE.md draws it.
 import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
-import { depConstraints, walls } from './eslint/layers.mjs';
+import { depConstraints, walls } from './tools/verify/layers.mjs';
 
 export default tseslint.config(
   { ignores: ['**/node_modules/**', '**/dist/**', '**/.nx/**', 'libs/protocol/src/generated/**', 'testdata/**'] },

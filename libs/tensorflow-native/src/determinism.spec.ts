@@ -6,12 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 
+// Four processes that each load TensorFlow: 10 s on two free cores, many times that where others compute beside it.
+const timeoutMs = 600_000;
+
 const script = fileURLToPath(new URL('./spec/run-steps.ts', import.meta.url));
 
 describe.each([8, 16])('training at width %i', (width) => {
   const folder = temporaryFolder('determinism');
 
-  it('gives the same bits again, and after a restart in mid-run', () => {
+  it('gives the same bits again, and after a restart in mid-run', { timeout: timeoutMs }, () => {
     const first = run(width, 0, 10, '', join(folder, 'first'));
     expect(run(width, 0, 10, '', join(folder, 'second')).equals(first)).toBe(true);
     const half = run(width, 0, 4, '', join(folder, 'half'));

@@ -19,6 +19,8 @@ import type * as tf from '@tensorflow/tfjs-core';
 
 // The golden files' own: "features: 1e-4 absolute".
 const featureTolerance = 1e-4;
+// These run the paper's full width: seconds on two free cores, minutes where others compute beside them.
+const timeoutMs = 600_000;
 
 describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
   const name = `model-resnet18-${form}`;
@@ -27,13 +29,13 @@ describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
   const images = readGoldenNpy<Uint8Array>(`${name}-images`);
   const [count = 0, height = 0, width = 0] = images.shape;
 
-  it('has the tensors of the reference, in its order', () => {
+  it('has the tensors of the reference, in its order', { timeout: timeoutMs }, () => {
     expect(specifiedTensors(architecture)).toEqual(
       golden.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape })),
     );
   });
 
-  it('gives the reference’s features in eval mode', () => {
+  it('gives the reference’s features in eval mode', { timeout: timeoutMs }, () => {
     const encoder = createEncoder({ architecture, parameters: goldenWeights(golden), normalisation: golden });
     const { backbone, embedding } = encoder.embed(images.data, count, height, width);
     encoder.dispose();
@@ -45,7 +47,7 @@ describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
     expect(largestDifference(backbone, expected) / scale).toBeLessThan(featureTolerance);
   });
 
-  it('gives the reference’s features and running statistics in train mode', () => {
+  it('gives the reference’s features and running statistics in train mode', { timeout: timeoutMs }, () => {
     const runtime = loadTensorFlow();
     const parameters = goldenWeights(golden);
     const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
@@ -108,7 +110,7 @@ describe('four steps of training', () => {
   const views = readGoldenNpy<Uint8Array>('trajectory-views');
   const [steps = 0, batchSize = 0, , height = 0, width = 0] = views.shape;
 
-  it('follow the reference: losses, parameters, statistics, features', () => {
+  it('follow the reference: losses, parameters, statistics, features', { timeout: timeoutMs }, () => {
     const trainer = createTrainer({
       architecture: createArchitecture(),
       parameters: goldenWeights(model, true),

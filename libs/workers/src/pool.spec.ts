@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type * as example from './example.worker.js';
 import { createWorkerPool, workerEntry, type WorkerPool } from './index.js';
 
-type Example = typeof import('./example.worker.js');
+type Example = typeof example;
 
 describe('worker pool', () => {
   const pools: WorkerPool<Example>[] = [];

@@ -1,6 +1,6 @@
 // Runs the training process of one run as a child of this service.
 import type { ChildProcess } from 'node:child_process';
-import { KindredError, deserializeError, toKindredError } from '@kindred/errors';
+import { deserializeError, toKindredError, type KindredError } from '@kindred/errors';
 import { forkProcess, workerEntry } from '@kindred/workers';
 import type { EpochRecord, RunEventBody } from './run.js';
 import type { TrainingCommand, TrainingMessage } from './training.worker.js';

@@ -37,7 +37,11 @@ export function forkLogged(
   const logStart = fstatSync(log).size;
   try {
     const child = fork(options.entry, [], {
-      env: { ...options.environment, [`${prefix}_PORT`]: String(port), [`${prefix}_METRICS_PORT`]: String(metricsPort) },
+      env: {
+        ...options.environment,
+        [`${prefix}_PORT`]: String(port),
+        [`${prefix}_METRICS_PORT`]: String(metricsPort),
+      },
       execArgv: ['--enable-source-maps'],
       // A session of its own: Ctrl-C in the terminal reaches the command alone, which then drains in order. If the
       // command is killed, the services see their IPC channel close and drain by themselves.
@@ -61,7 +65,8 @@ export function readyMessage(child: ChildProcess): Promise<Ready> {
 
 /** Resolves with `exit code 1` or `signal SIGKILL` when the process is gone. */
 export function endOf(child: ChildProcess): Promise<string> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(endReason(child.exitCode, child.signalCode));
+  if (child.exitCode !== null || child.signalCode !== null)
+    return Promise.resolve(endReason(child.exitCode, child.signalCode));
   return new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve(endReason(code, signal)));
     child.once('error', (error) => resolve(error.message));

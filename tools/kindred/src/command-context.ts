@@ -47,9 +47,13 @@ function hintsFor(thrown: unknown): string[] {
     return ["the services read data sets only below folders that they were given: 'kindred up --allow-root DIR'"];
   }
   if (code === 'NOT_FOUND' && resource?.type === 'dataset') {
-    return ["'kindred dataset list' shows what there is; --data-dir DIR names another folder; 'kindred dataset fetch' gets one"];
+    return [
+      "'kindred dataset list' shows what there is; --data-dir DIR names another folder; 'kindred dataset fetch' gets one",
+    ];
   }
-  if (code === 'NOT_FOUND' && (resource?.type === 'run' || resource?.type === 'model')) return ["'kindred runs' shows what there is"];
-  if (code === 'INTERNAL') return ['this is a fault of the program; --verbose shows where, the logs of the services are in DATA/logs'];
+  if (code === 'NOT_FOUND' && (resource?.type === 'run' || resource?.type === 'model'))
+    return ["'kindred runs' shows what there is"];
+  if (code === 'INTERNAL')
+    return ['this is a fault of the program; --verbose shows where, the logs of the services are in DATA/logs'];
   return [];
 }

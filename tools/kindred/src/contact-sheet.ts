@@ -39,7 +39,11 @@ const shownSide = 64;
  * Draws the sheet: left the image, right of it its neighbours, framed green where they share its class and red where
  * not. Needs the artifact store's folder.
  */
-export async function drawContactSheet(session: Session, artifactFolder: string, options: ContactSheetOptions): Promise<void> {
+export async function drawContactSheet(
+  session: Session,
+  artifactFolder: string,
+  options: ContactSheetOptions,
+): Promise<void> {
   const { neighborsKey, rows = 10, neighbors = 10, cropSize } = options;
   const store = await createFolderStore(artifactFolder);
   const { data, shape } = decodeNpyAs(await store.get(neighborsKey), 'i8', neighborsKey);
@@ -79,7 +83,12 @@ async function tile(pixels: Uint8Array, side: number, scale: number, background:
 }
 
 /** Positions of the first images of each class in turn, until there are `rows`. */
-async function spreadOverClasses(session: Session, options: ContactSheetOptions, count: number, rows: number): Promise<number[]> {
+async function spreadOverClasses(
+  session: Session,
+  options: ContactSheetOptions,
+  count: number,
+  rows: number,
+): Promise<number[]> {
   const byClass = new Map<number, number[]>();
   for await (const { index, label } of pictures(session, options)) {
     const members = byClass.get(label) ?? [];
@@ -94,7 +103,11 @@ async function spreadOverClasses(session: Session, options: ContactSheetOptions,
     .slice(0, rows);
 }
 
-async function readPictures(session: Session, options: ContactSheetOptions, wanted: ReadonlySet<number>): Promise<Map<number, Picture>> {
+async function readPictures(
+  session: Session,
+  options: ContactSheetOptions,
+  wanted: ReadonlySet<number>,
+): Promise<Map<number, Picture>> {
   const found = new Map<number, Picture>();
   for await (const { index, label, pixels } of pictures(session, options)) {
     if (wanted.has(index)) found.set(index, { label, pixels: pixels.slice() });
@@ -113,7 +126,11 @@ async function* pictures(
     const indices = uint32Of(batch.indices, 'indices');
     const labels = int32Of(batch.labels, 'labels');
     for (let i = 0; i < batch.count; i++) {
-      yield { index: indices[i] ?? 0, label: labels[i] ?? -1, pixels: batch.images.subarray(i * bytes, (i + 1) * bytes) };
+      yield {
+        index: indices[i] ?? 0,
+        label: labels[i] ?? -1,
+        pixels: batch.images.subarray(i * bytes, (i + 1) * bytes),
+      };
     }
   }
 }

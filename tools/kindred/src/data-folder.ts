@@ -47,7 +47,8 @@ export function dataFolder(path: string): DataFolder {
 
 /** Makes the folders. */
 export async function makeDataFolder(folder: DataFolder): Promise<void> {
-  for (const path of [folder.artifacts, folder.datasets, join(folder.path, 'logs')]) await mkdir(path, { recursive: true });
+  for (const path of [folder.artifacts, folder.datasets, join(folder.path, 'logs')])
+    await mkdir(path, { recursive: true });
 }
 
 /** Writes `services.json` in one step, so that a reader never sees half of it. */

@@ -38,7 +38,12 @@ describe('dataset fetch', () => {
     expect(await job.exit, job.words()).toBe(0);
     const folder = join(data, 'datasets/cifar-10-batches-bin');
     expect(job.lines.at(-1)).toMatchObject({ event: 'summary', folder, alreadyPresent: false });
-    expect(job.lines).toContainEqual({ event: 'fetching', name: 'cifar-10', done: archive.length, total: archive.length });
+    expect(job.lines).toContainEqual({
+      event: 'fetching',
+      name: 'cifar-10',
+      done: archive.length,
+      total: archive.length,
+    });
     expect(existsSync(join(folder, 'test_batch.bin'))).toBe(true);
     const again = fetched(data, sha256);
     expect(await again.exit).toBe(0);

@@ -38,11 +38,14 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
   const ask = async (): Promise<boolean> => {
     const answers = await Promise.all(
       connections.map(async ({ service, client, address }) => {
-        const answer = await client.check({ service: '' }, { signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), closed.signal]) }).then(
-          ({ status }) => status === 1,
-          () => false,
-        );
-        if (!closed.signal.aborted && (healthy.get(service) ?? true) !== answer) options.onChange(service, answer, address);
+        const answer = await client
+          .check({ service: '' }, { signal: AbortSignal.any([AbortSignal.timeout(deadlineMs), closed.signal]) })
+          .then(
+            ({ status }) => status === 1,
+            () => false,
+          );
+        if (!closed.signal.aborted && (healthy.get(service) ?? true) !== answer)
+          options.onChange(service, answer, address);
         healthy.set(service, answer);
         return answer;
       }),

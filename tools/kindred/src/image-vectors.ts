@@ -25,7 +25,8 @@ export async function embedFiles(
         throw withNames(thrown, part);
       });
     const numbers = float32Of(answer.vectors, 'vectors');
-    for (let i = 0; i < answer.count; i++) vectors.push(numbers.slice(i * answer.dimension, (i + 1) * answer.dimension));
+    for (let i = 0; i < answer.count; i++)
+      vectors.push(numbers.slice(i * answer.dimension, (i + 1) * answer.dimension));
   }
   return vectors;
 }
@@ -50,5 +51,8 @@ function withNames(thrown: unknown, paths: readonly string[]): unknown {
     return path === undefined ? { field, description } : { field: path, description };
   });
   const named = violations.map(({ field, description }) => `${field}: ${description}`);
-  return new KindredError('INVALID_ARGUMENT', named.length === 0 ? thrown.message : named.join('\n'), { violations, cause: thrown });
+  return new KindredError('INVALID_ARGUMENT', named.length === 0 ? thrown.message : named.join('\n'), {
+    violations,
+    cause: thrown,
+  });
 }

@@ -12,7 +12,9 @@ export function knnCurve(accuracies: readonly number[]): string {
   const highest = Math.max(10, Math.ceil(Math.max(...accuracies) / 10) * 10);
   const x = (epoch: number): number => left + (epoch / Math.max(1, accuracies.length - 1)) * (width - left - right);
   const y = (percent: number): number => height - bottom - (percent / highest) * (height - bottom - top);
-  const ticks = Array.from({ length: highest / 10 + 1 }, (_, i) => i * 10).filter((tick) => highest <= 50 || tick % 20 === 0);
+  const ticks = Array.from({ length: highest / 10 + 1 }, (_, i) => i * 10).filter(
+    (tick) => highest <= 50 || tick % 20 === 0,
+  );
   const points = accuracies.map((value, epoch) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`);
   const epochs = accuracies.map((_, epoch) => epoch).filter((epoch) => epoch % Math.ceil(accuracies.length / 12) === 0);
   return [

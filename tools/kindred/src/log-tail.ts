@@ -12,7 +12,10 @@ export async function logTail(path: string, from: number, count: number): Promis
     const start = Math.max(from, size - maxTailBytes);
     const buffer = Buffer.alloc(Math.max(0, size - start));
     await file.read(buffer, 0, buffer.length, start);
-    const lines = buffer.toString('utf8').split('\n').filter((line) => line.trim() !== '');
+    const lines = buffer
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '');
     return lines.slice(-count).map(readable);
   } finally {
     await file.close();

@@ -44,7 +44,11 @@ export function embedAndMine(session: Session, step: NeighborStep): Promise<Neig
     const indexId = indexIdOf(step.runId, step.split);
     await session.neighbors.deleteIndex({ indexId }, { signal: session.signal });
     await session.neighbors.createIndex(
-      { indexId, dimension: step.dimension, description: `${step.title} images of ${step.dataset.name} by run ${step.runId}` },
+      {
+        indexId,
+        dimension: step.dimension,
+        description: `${step.title} images of ${step.dataset.name} by run ${step.runId}`,
+      },
       { signal: session.signal },
     );
     const embedding = await embed(session, step, indexId);
@@ -63,7 +67,10 @@ async function embed(session: Session, step: NeighborStep, indexId: string): Pro
     for await (const answer of embedding.watchEmbedDataset({ jobId: current.jobId }, { signal })) {
       current = required(answer.job, 'embedding');
       const rate = current.completed / ((Date.now() - began) / 1000);
-      bar.update(current.completed, `${rate.toFixed(0)} images/s  ${formatDuration((current.total - current.completed) / rate)} left`);
+      bar.update(
+        current.completed,
+        `${rate.toFixed(0)} images/s  ${formatDuration((current.total - current.completed) / rate)} left`,
+      );
       output.event('embedding', { split: step.split, completed: current.completed, total: current.total });
     }
   } finally {
@@ -104,7 +111,11 @@ function required<T>(job: T | undefined, kind: string): T {
 }
 
 /** A job that is still running when its stream ends has lost its service. */
-function checkEnd(kind: string, state: string | undefined, job: { readonly errorCode: string; readonly errorMessage: string }): void {
+function checkEnd(
+  kind: string,
+  state: string | undefined,
+  job: { readonly errorCode: string; readonly errorMessage: string },
+): void {
   if (state === 'SUCCEEDED') return;
   if (state === 'FAILED') throw new KindredError(errorCodeOf(job.errorCode), `${kind} failed: ${job.errorMessage}`);
   if (state === 'CANCELLED') throw new KindredError('ABORTED', `the ${kind} job was cancelled by someone else`);

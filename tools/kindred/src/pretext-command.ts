@@ -10,10 +10,14 @@ import { openSession, type Session } from './session.js';
 /** What to do, and what to do with it. */
 export interface PretextCommand {
   readonly request: PretextRequest;
-  /** Where copies of the results go; null: nowhere. */
-  readonly resultsFolder: string | null;
+  /** Where copies of the results go, by the name of the data set; null: nowhere. @default nowhere */
+  readonly resultsFolder?: (dataset: string) => Promise<string | null>;
   /** Makes what is shown beside the table, before the services end; adds to the summary. */
-  readonly illustrate?: (session: Session, result: PretextResult, summary: PretextSummary) => Promise<Readonly<Record<string, unknown>>>;
+  readonly illustrate?: (
+    session: Session,
+    result: PretextResult,
+    summary: PretextSummary,
+  ) => Promise<Readonly<Record<string, unknown>>>;
   /** How to go on after an interruption, as a command line. */
   readonly resumeCommand: string;
 }
@@ -29,20 +33,25 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
     output,
     interruption,
     // A .zip is read from its folder; on a resume the run's own data folder is not known yet, so that all is allowed.
-    dataRoots: start === null ? ['/'] : dataRoot === '' ? [] : [dataRoot.endsWith('.zip') ? dirname(dataRoot) : dataRoot],
+    dataRoots:
+      start === null ? ['/'] : dataRoot === '' ? [] : [dataRoot.endsWith('.zip') ? dirname(dataRoot) : dataRoot],
   });
   try {
-    output.text(session.owned ? `run ${runId}, with its own services (logs: ${folder.path}/logs)` : `run ${runId}, on the services of ${folder.path}`);
+    output.text(
+      session.owned
+        ? `run ${runId}, with its own services (logs: ${folder.path}/logs)`
+        : `run ${runId}, on the services of ${folder.path}`,
+    );
     const result = await runPretext(session, command.request);
     const summary = summarize(result, session.artifactFolder, (Date.now() - began) / 1000);
-    if (command.resultsFolder !== null) {
-      if (session.artifactFolder === null) output.warn('the artifact store is on another machine: no results were copied');
-      else await copyResults(result, session.artifactFolder, command.resultsFolder);
-    }
+    const copies = (await command.resultsFolder?.(result.experiment.train_db_name)) ?? null;
     printSummary(output, summary);
-    if (command.resultsFolder !== null) output.text(`  copied to ${command.resultsFolder}`);
+    if (copies !== null && session.artifactFolder !== null) {
+      await copyResults(result, session.artifactFolder, copies);
+      output.text(`  ${'copied to'.padEnd(27)}  ${copies}`);
+    } else if (copies !== null) output.warn('the artifact store is on another machine: no results were copied');
     const additions = await command.illustrate?.(session, result, summary);
-    output.result({ ...summary, resultsFolder: command.resultsFolder, ...additions });
+    output.result({ ...summary, resultsFolder: copies, ...additions });
     return exitCodes.ok;
   } catch (thrown) {
     if (!interruption.signal.aborted) throw thrown;
@@ -69,6 +78,9 @@ async function endInterrupted(session: Session, { request, resumeCommand }: Pret
 /** The run id that both ways of asking name, or an error. */
 export function assertOneOf(first: string, hasFirst: boolean, second: string, hasSecond: boolean): void {
   if (hasFirst === hasSecond) {
-    throw new KindredError('INVALID_ARGUMENT', `${first} or ${second}: got ${hasFirst ? 'both' : 'neither'}; allowed: exactly one`);
+    throw new KindredError(
+      'INVALID_ARGUMENT',
+      `${first} or ${second}: got ${hasFirst ? 'both' : 'neither'}; allowed: exactly one`,
+    );
   }
 }

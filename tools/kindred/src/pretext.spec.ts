@@ -17,7 +17,8 @@ const kindred = (data: string, ...words: string[]): StartedProgram =>
     KINDRED_SERVICE_BUNDLES: bundles,
   });
 
-const steps = (lines: readonly Line[]) => lines.filter(({ event }) => event === 'step').map(({ epoch, step }) => `${epoch}/${step}`);
+const steps = (lines: readonly Line[]) =>
+  lines.filter(({ event }) => event === 'step').map(({ epoch, step }) => `${epoch}/${step}`);
 
 describe('pretext', () => {
   it('trains, embeds, mines and sums up with its own services', async () => {

@@ -17,7 +17,7 @@ export function createProgram(): Command {
     .option('--data <dir>', 'folder of artifacts, data sets and logs', process.env['KINDRED_DATA'] ?? './kindred-data')
     .option('--json', 'one JSON object a line on stdout, the last one the result; words go to stderr')
     .option('--verbose', 'show stack traces of errors')
-    .showHelpAfterError("(kindred --help shows what there is)")
+    .showHelpAfterError('(kindred --help shows what there is)')
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitCodeHelp)
     .exitOverride();

@@ -58,7 +58,10 @@ export function printSummary(output: Output, summary: PretextSummary): void {
     ['kNN top-1 untrained', formatPercent(summary.untrainedKnnTop1)],
     ['kNN top-1 trained', `${formatPercent(summary.knnTop1)}  (${gain >= 0 ? '+' : ''}${gain.toFixed(1)})`],
     ['kNN top-1 by epoch', sparkline([summary.untrainedKnnTop1 ?? 0, ...summary.knnTop1PerEpoch])],
-    ['mean loss', `${summary.meanLossPerEpoch[0]?.toFixed(3) ?? '–'} → ${summary.meanLossPerEpoch.at(-1)?.toFixed(3) ?? '–'}`],
+    [
+      'mean loss',
+      `${summary.meanLossPerEpoch[0]?.toFixed(3) ?? '–'} → ${summary.meanLossPerEpoch.at(-1)?.toFixed(3) ?? '–'}`,
+    ],
     ['20 nearest in training set', `${formatPercent(summary.neighborAccuracyTrain)} of the same class`],
     ['5 nearest in validation set', `${formatPercent(summary.neighborAccuracyVal)} of the same class`],
     ...Object.entries(summary.artifacts).map(([name, place]) => [name, place]),
@@ -71,7 +74,11 @@ export function printSummary(output: Output, summary: PretextSummary): void {
  * still a placeholder such as `/path/to/results`, so that an unchanged file of the reference does no harm.
  * @throws KindredError INVALID_ARGUMENT naming file and key when it cannot be written to.
  */
-export async function resultsFolder(environment: Environment, file: string, dataset: string): Promise<string | null> {
+export async function resultsFolderFor(
+  environment: Environment,
+  file: string,
+  dataset: string,
+): Promise<string | null> {
   if (/^\/?path\//.test(environment.root_dir)) return null;
   const folder = join(environment.root_dir, dataset, 'pretext');
   try {

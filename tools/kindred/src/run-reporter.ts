@@ -1,5 +1,11 @@
 // A run's events as lines, a bar and JSON: one line an epoch for people, one object an event for programs.
-import { RunState, runStateToJSON, type EpochCompleted, type RunEvent, type RunStarted } from '@kindred/protocol/training';
+import {
+  RunState,
+  runStateToJSON,
+  type EpochCompleted,
+  type RunEvent,
+  type RunStarted,
+} from '@kindred/protocol/training';
 import type { Bar, Output } from './output.js';
 import { formatCount, formatDuration, formatPercent } from './quantities.js';
 
@@ -44,7 +50,14 @@ export function createRunReporter(output: Output): RunReporter {
     const total = started?.epochs ?? 0;
     const { meanLoss, pairsPerSecond, seconds, residentBytes, tensorCount, dataWaitFraction } = completed;
     const left = epoch + 1 === total ? '' : formatDuration(secondsLeft);
-    line(`${epoch + 1}/${total}`, meanLoss.toFixed(3), learningRate?.toPrecision(4) ?? '–', formatPercent(top1), pairsPerSecond.toFixed(0), left);
+    line(
+      `${epoch + 1}/${total}`,
+      meanLoss.toFixed(3),
+      learningRate?.toPrecision(4) ?? '–',
+      formatPercent(top1),
+      pairsPerSecond.toFixed(0),
+      left,
+    );
     output.event('epoch', {
       epoch: epoch + 1,
       epochs: total,

@@ -68,7 +68,9 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
     const ready = await Promise.race([
       readyMessage(started),
       ended,
-      delay(options.readyTimeoutMs ?? 60_000, 'no answer', { signal: stopping.signal, ref: false }).catch(() => 'stopped'),
+      delay(options.readyTimeoutMs ?? 60_000, 'no answer', { signal: stopping.signal, ref: false }).catch(
+        () => 'stopped',
+      ),
     ]);
     if (typeof ready === 'string') {
       started.kill('SIGKILL');
@@ -76,7 +78,12 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
     }
     port = portOf(ready.address);
     metricsPort = portOf(ready.metricsAddress);
-    record = { address: ready.address, metricsAddress: ready.metricsAddress, pid: started.pid ?? null, state: 'running' };
+    record = {
+      address: ready.address,
+      metricsAddress: ready.metricsAddress,
+      pid: started.pid ?? null,
+      state: 'running',
+    };
     return { ended, logStart };
   };
 
@@ -114,9 +121,13 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   const first = await launch().catch((thrown: unknown) => {
     if (!(thrown instanceof StartFailure)) throw thrown;
     const said = thrown.lastLines.length === 0 ? '' : `\n${thrown.lastLines.join('\n')}`;
-    throw new KindredError('UNAVAILABLE', `service ${name} did not start (${thrown.reason}); log: ${options.logFile}${said}`, {
-      resource: { type: 'service', name },
-    });
+    throw new KindredError(
+      'UNAVAILABLE',
+      `service ${name} did not start (${thrown.reason}); log: ${options.logFile}${said}`,
+      {
+        resource: { type: 'service', name },
+      },
+    );
   });
   onChange({ kind: 'ready', name, restarted: false });
   const kept = keepRunning(first);

@@ -70,10 +70,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
   const address = (name: ServiceName): string => addresses[name] ?? '127.0.0.1:1';
   const connections = {
-    augmentation: connect(AugmentationServiceDefinition, { service: 'data-augmentation', address: address('data-augmentation') }),
+    augmentation: connect(AugmentationServiceDefinition, {
+      service: 'data-augmentation',
+      address: address('data-augmentation'),
+    }),
     training: connect(TrainingServiceDefinition, { service: 'trainer', address: address('trainer') }),
     embedding: connect(EmbeddingServiceDefinition, { service: 'embedding', address: address('embedding') }),
-    neighbors: connect(NeighborIndexServiceDefinition, { service: 'neighbor-index', address: address('neighbor-index') }),
+    neighbors: connect(NeighborIndexServiceDefinition, {
+      service: 'neighbor-index',
+      address: address('neighbor-index'),
+    }),
   };
   const monitor = createHealthMonitor({
     addresses,
@@ -124,7 +130,10 @@ export function isLoss(thrown: unknown): boolean {
 
 async function startOwn({ folder, output, start, dataRoots = [], bundles }: SessionOptions): Promise<Supervisor> {
   if (start === null) {
-    throw new KindredError('UNAVAILABLE', `no services are up for the data folder ${folder.path}; start them with 'kindred up'`);
+    throw new KindredError(
+      'UNAVAILABLE',
+      `no services are up for the data folder ${folder.path}; start them with 'kindred up'`,
+    );
   }
   return startServices({
     folder,

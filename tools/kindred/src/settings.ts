@@ -12,7 +12,8 @@ export function parseOverrides(settings: readonly string[]): Record<string, stri
   const overrides: Record<string, string> = {};
   for (const setting of settings) {
     const at = setting.indexOf('=');
-    if (at < 1) throw invalidField('--set', `got '${setting}'; allowed: key=value, for example optimizer_kwargs.lr=0.1`);
+    if (at < 1)
+      throw invalidField('--set', `got '${setting}'; allowed: key=value, for example optimizer_kwargs.lr=0.1`);
     overrides[setting.slice(0, at).trim()] = setting.slice(at + 1).trim();
   }
   return overrides;
@@ -38,7 +39,10 @@ export function parseSeed(value: string): bigint {
 /** Checks a run id. */
 export function parseRunId(option: string, value: string): string {
   if (!/^[a-z0-9][a-z0-9-]*$/.test(value) || value.length > maxRunIdLength) {
-    throw invalidField(option, `got '${value}'; allowed: lower-case letters, digits and dashes, at most ${maxRunIdLength}`);
+    throw invalidField(
+      option,
+      `got '${value}'; allowed: lower-case letters, digits and dashes, at most ${maxRunIdLength}`,
+    );
   }
   return value;
 }

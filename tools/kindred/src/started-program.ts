@@ -18,7 +18,11 @@ export interface StartedProgram {
 }
 
 /** Starts `node …node arguments and main file… --json …words`. */
-export function startProgram(main: readonly string[], words: readonly string[], environment: NodeJS.ProcessEnv = {}): StartedProgram {
+export function startProgram(
+  main: readonly string[],
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): StartedProgram {
   const child = spawn(process.execPath, [...main, '--json', ...words], {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -56,7 +56,9 @@ describe('the story of a run', () => {
     const npy = (name: string) => decodeNpyAs(readFileSync(summary.artifacts[name] ?? ''), 'i8', name);
     const train = npy('topk-train-neighbors.npy');
     expect(train.shape).toEqual([trainSize, 21]);
-    expect(Array.from({ length: trainSize }, (_, row) => Number(train.data[row * 21]))).toEqual([...Array(trainSize).keys()]);
+    expect(Array.from({ length: trainSize }, (_, row) => Number(train.data[row * 21]))).toEqual([
+      ...Array(trainSize).keys(),
+    ]);
     expect(npy('topk-val-neighbors.npy').shape).toEqual([validationSize, 6]);
     expect(existsSync(summary.artifacts['model.safetensors'] ?? '')).toBe(true);
     expect(existsSync(dataFolder(data).servicesFile)).toBe(false);
@@ -67,7 +69,9 @@ describe('the story of a run', () => {
     await up.line(({ event }) => event === 'ready');
     const image = join(data, 'query.png');
     const pixels = Buffer.from(Array.from({ length: 32 * 32 * 3 }, (_, i) => (i * 7) % 256));
-    await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } }).png().toFile(image);
+    await sharp(pixels, { raw: { width: 32, height: 32, channels: 3 } })
+      .png()
+      .toFile(image);
 
     const embed = kindred('embed', '--model', 'story', image);
     expect(await embed.exit, embed.words()).toBe(0);
@@ -77,7 +81,8 @@ describe('the story of a run', () => {
 
     const neighbors = kindred('neighbors', '--model', 'story', image, '-k', '5');
     expect(await neighbors.exit, neighbors.words()).toBe(0);
-    const found = (neighbors.lines.at(-1) as { neighbors: Array<{ id: number; score: number; className: string }> }).neighbors;
+    const found = (neighbors.lines.at(-1) as { neighbors: Array<{ id: number; score: number; className: string }> })
+      .neighbors;
     expect(found).toHaveLength(5);
     expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).sort((a, b) => b - a));
     for (const { id, className } of found) {
@@ -91,7 +96,9 @@ describe('the story of a run', () => {
 
     const runs = kindred('runs');
     expect(await runs.exit, runs.words()).toBe(0);
-    expect(runs.lines.at(-1)).toMatchObject({ runs: [{ runId: 'story', state: 'succeeded', attempts: 2, epochsCompleted: 2 }] });
+    expect(runs.lines.at(-1)).toMatchObject({
+      runs: [{ runId: 'story', state: 'succeeded', attempts: 2, epochsCompleted: 2 }],
+    });
     up.child.kill('SIGINT');
     expect(await up.exit).toBe(0);
   });

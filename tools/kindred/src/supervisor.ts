@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
 import { KindredError } from '@kindred/errors';
 import { serviceAddressVariable, services, type ServiceName } from '@kindred/service-runtime';
-import { makeDataFolder, workspaceFolder, writeServicesRecord, type DataFolder, type ServiceRecord } from './data-folder.js';
+import {
+  makeDataFolder,
+  workspaceFolder,
+  writeServicesRecord,
+  type DataFolder,
+  type ServiceRecord,
+} from './data-folder.js';
 import { acquireLock } from './lock.js';
 import { startServiceProcess, type ServiceChange, type ServiceProcess } from './service-process.js';
 
@@ -64,7 +70,9 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
   let writing: Promise<void> = Promise.resolve();
 
   const records = (): Partial<Record<ServiceName, ServiceRecord>> =>
-    Object.fromEntries([...running].map(([name, service]) => [name, service.record()]));
+    Object.fromEntries(
+      serviceNames.flatMap((name) => (running.has(name) ? [[name, running.get(name)?.record()]] : [])),
+    );
   const publish = (): Promise<void> => {
     writing = writing.then(() => writeServicesRecord(folder, { pid: process.pid, services: records() }));
     return writing;

@@ -44,7 +44,10 @@ export async function watchRun(session: Session, runId: string): Promise<Run> {
 export function assertSucceeded(run: Run): void {
   if (run.state === RunState.SUCCEEDED) return;
   if (run.state === RunState.CANCELLED) {
-    throw new KindredError('FAILED_PRECONDITION', `run ${run.runId} was cancelled; go on with it by --resume ${run.runId}`);
+    throw new KindredError(
+      'FAILED_PRECONDITION',
+      `run ${run.runId} was cancelled; go on with it by --resume ${run.runId}`,
+    );
   }
   const { code = 'INTERNAL', message = 'no reason given' } = run.failure ?? {};
   throw new KindredError(errorCodeOf(code), `run ${run.runId} failed: ${message}`);

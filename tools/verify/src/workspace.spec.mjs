@@ -4,7 +4,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { ESLint } from 'eslint';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { depConstraints, walls } from '../../../eslint/layers.mjs';
+import { depConstraints, walls } from '../layers.mjs';
 
 const root = resolve(import.meta.dirname, '../../..');
 const read = (/** @type {string} */ path) => readFileSync(join(root, path), 'utf8');

@@ -6,7 +6,7 @@ import { createTrainer } from '../trainer.js';
 
 const [width = '8', first = '0', last = '0', input = '', output = ''] = process.argv.slice(2);
 const architecture = createArchitecture({ width: Number(width) });
-const batchSize = 16;
+const batchSize = 8;
 const side = 32;
 
 const empty = { parameters: initialParameters(architecture, 1), momentum: initialMomentum(architecture) };

@@ -50,7 +50,9 @@ export function addDataset(program: Command): void {
       return runCommand(options, (context) => {
         checkName(name);
         const root = dataRootOf(options.dataDir);
-        return withAugmentation({ ...context, dataRoots: root === '' ? [] : [root] }, (session) => show(session, name, root));
+        return withAugmentation({ ...context, dataRoots: root === '' ? [] : [root] }, (session) =>
+          show(session, name, root),
+        );
       });
     });
   dataset
@@ -91,7 +93,9 @@ async function show({ augmentation, output, signal }: Session, name: string, roo
     const { size, height, width, classNames, contentSha256 } = description;
     shown.push({ split: Split[split]?.toLowerCase(), size, height, width, classNames, contentSha256 });
     const pixels = height === 0 ? 'of several sizes' : `${height}×${width}`;
-    output.text(`${Split[split]?.toLowerCase()}: ${formatCount(size)} images ${pixels}, SHA-256 ${contentSha256.slice(0, 16)}…`);
+    output.text(
+      `${Split[split]?.toLowerCase()}: ${formatCount(size)} images ${pixels}, SHA-256 ${contentSha256.slice(0, 16)}…`,
+    );
   }
   output.text(`classes: ${shown[0]?.classNames.join(', ') ?? ''}`);
   output.result({ name, splits: shown });

@@ -51,7 +51,6 @@ async function demo(context: CommandContext, options: DemoOptions): Promise<Exit
   const runId = newRunId(dataset);
   return runPretextCommand(context, {
     request: { runId, start: { experiment, overrides, dataRoot, seed: parseSeed(options.seed) } },
-    resultsFolder: null,
     illustrate: (session, result, summary) => illustrate(context, session, result, summary),
     resumeCommand: `kindred pretext --data ${options.data} --resume ${runId}`,
   });

@@ -21,7 +21,7 @@ interface NeighborsOptions extends GlobalOptions {
 export function addNeighbors(program: Command): void {
   program
     .command('neighbors <image>')
-    .description("print the training images nearest to an image: position, score, class")
+    .description('print the training images nearest to an image: position, score, class')
     .requiredOption('--model <run>', 'the run that trained the model')
     .option('-k, --count <n>', 'how many', '10')
     .action((image: string, _: unknown, command: Command) => {
@@ -37,7 +37,9 @@ export function addNeighbors(program: Command): void {
         try {
           const [vector = new Float32Array()] = await session.persist(() => embedFiles(session, model, [image]));
           const request = { indexId: indexIdOf(model, 'train'), queries: bytesOf(vector), k };
-          const { results } = await session.persist(() => session.neighbors.search(request, { signal: session.signal }));
+          const { results } = await session.persist(() =>
+            session.neighbors.search(request, { signal: session.signal }),
+          );
           const classNames = await classNamesOf(session, model);
           const found = (results[0]?.neighbors ?? []).map(({ id, score, label }, i) => ({
             rank: i + 1,
@@ -52,7 +54,8 @@ export function addNeighbors(program: Command): void {
             score.toFixed(4),
             className ?? (label < 0 ? '–' : String(label)),
           ]);
-          for (const line of table([['RANK', 'IMAGE', 'SCORE', 'CLASS'], ...rows], [0, 1, 2])) context.output.text(line);
+          for (const line of table([['RANK', 'IMAGE', 'SCORE', 'CLASS'], ...rows], [0, 1, 2]))
+            context.output.text(line);
           context.output.result({ model, image, neighbors: found });
         } finally {
           await session.close();

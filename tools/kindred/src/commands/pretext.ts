@@ -4,7 +4,7 @@ import { readEnvironment, readExperiment } from '@kindred/experiment';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { assertOneOf, runPretextCommand } from '../pretext-command.js';
 import type { PretextRequest } from '../pretext-job.js';
-import { resultsFolder } from '../results.js';
+import { resultsFolderFor } from '../results.js';
 import { dataRootOf, newRunId, parseOverrides, parseRunId, parseSeed, readNamedFile } from '../settings.js';
 
 interface PretextOptions extends GlobalOptions {
@@ -42,9 +42,12 @@ Example:
       return runCommand(options, async (context) => {
         assertOneOf('--config-exp', options.configExp !== undefined, '--resume', options.resume !== undefined);
         const { request, dataset } = await requestOf(options);
+        const resultsFolder = await resultsOf(options);
+        // Tried before the work begins: a folder that cannot be written to is said now, not after hours.
+        if (dataset !== '') await resultsFolder(dataset);
         return runPretextCommand(context, {
           request,
-          resultsFolder: await resultsOf(options, dataset),
+          resultsFolder,
           resumeCommand: `kindred pretext --data ${options.data} --resume ${request.runId}`,
         });
       });
@@ -68,8 +71,8 @@ async function requestOf(options: PretextOptions): Promise<{ request: PretextReq
   return { request: { runId, start }, dataset };
 }
 
-async function resultsOf({ configEnv }: PretextOptions, dataset: string): Promise<string | null> {
-  if (configEnv === undefined) return null;
+async function resultsOf({ configEnv }: PretextOptions): Promise<(dataset: string) => Promise<string | null>> {
+  if (configEnv === undefined) return async () => null;
   const environment = readEnvironment({ text: await readNamedFile('--config-env', configEnv), file: configEnv });
-  return dataset === '' ? null : resultsFolder(environment, configEnv, dataset);
+  return (dataset) => resultsFolderFor(environment, configEnv, dataset);
 }

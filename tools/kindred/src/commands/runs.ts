@@ -12,7 +12,9 @@ type Work = (session: Session, context: CommandContext) => Promise<ExitCode | vo
 
 /** Adds the commands. */
 export function addRuns(program: Command): void {
-  const runs = program.command('runs').description('list, show, watch, cancel or resume training runs (of a running kindred up)');
+  const runs = program
+    .command('runs')
+    .description('list, show, watch, cancel or resume training runs (of a running kindred up)');
   runs
     .command('list', { isDefault: true })
     .description('list all runs, newest first')
@@ -41,7 +43,9 @@ export function addRuns(program: Command): void {
     .action((id: string, _: unknown, command: Command) =>
       withServices(command, async (session) => {
         const { run } = await session.training.resumeRun({ runId: id }, { signal: session.signal });
-        session.output.text(`run ${id} goes on after ${run?.epochsCompleted ?? 0} epochs; follow it by: kindred runs watch ${id}`);
+        session.output.text(
+          `run ${id} goes on after ${run?.epochsCompleted ?? 0} epochs; follow it by: kindred runs watch ${id}`,
+        );
         session.output.result(recordOf(run));
       }),
     );
@@ -60,7 +64,7 @@ function withServices(command: Command, work: Work): Promise<void> {
 
 async function list({ training, output, signal }: Session): Promise<void> {
   const runs: Run[] = [];
-  for (let pageToken = ''; ; ) {
+  for (let pageToken = ''; ;) {
     const page = await training.listRuns({ pageToken }, { signal });
     runs.push(...page.runs);
     if (page.nextPageToken === '') break;
@@ -119,7 +123,11 @@ async function watch(session: Session, runId: string): Promise<ExitCode> {
 function recordOf(run: Run | undefined): Record<string, unknown> {
   if (run === undefined) return {};
   const { experimentJson, state: _, ...rest } = run;
-  return { ...rest, state: stateOf(run), experiment: JSON.parse(experimentJson === '' ? 'null' : experimentJson) as unknown };
+  return {
+    ...rest,
+    state: stateOf(run),
+    experiment: JSON.parse(experimentJson === '' ? 'null' : experimentJson) as unknown,
+  };
 }
 
 function stateOf({ state }: Run): string {

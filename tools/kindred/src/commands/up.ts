@@ -18,7 +18,10 @@ export function addUp(program: Command): void {
   program
     .command('up')
     .description('start the four services here, all their data in one folder, until Ctrl-C')
-    .option('--port-base <n>', 'gRPC on n to n+3, metrics on n+10 to n+13; 0: any free ports (default: 50051 to 50054, 9051 to 9054)')
+    .option(
+      '--port-base <n>',
+      'gRPC on n to n+3, metrics on n+10 to n+13; 0: any free ports (default: 50051 to 50054, 9051 to 9054)',
+    )
     .option('--allow-root <dir...>', 'folders that data sets may be read from, beside DATA/datasets', [])
     .action((_: unknown, command: Command) => {
       const options = command.optsWithGlobals<UpOptions>();
@@ -33,7 +36,11 @@ export function addUp(program: Command): void {
         });
         interruption.onSecond(() => supervisor.kill());
         const records = Object.entries(supervisor.records());
-        const rows = records.map(([name, { address, metricsAddress }]) => [name, address, `http://${metricsAddress}/metrics`]);
+        const rows = records.map(([name, { address, metricsAddress }]) => [
+          name,
+          address,
+          `http://${metricsAddress}/metrics`,
+        ]);
         for (const line of table(rows)) output.text(line);
         output.text(`data and logs in ${folder.path}; Ctrl-C drains all`);
         output.event('ready', { pid: process.pid, data: folder.path, services: Object.fromEntries(records) });
