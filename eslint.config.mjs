@@ -15,7 +15,10 @@ export default tseslint.config(
         'error',
         { enforceBuildableLibDependency: false, allowCircularSelfDependency: false, depConstraints },
       ],
-      '@typescript-eslint/no-restricted-imports': ['error', { paths: walls.map(({ name, message }) => ({ name, message })) }],
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { paths: walls.map(({ name, message }) => ({ name, message })) },
+      ],
       'max-lines': ['error', { max: 400 }],
       'no-restricted-syntax': [
         'error',
@@ -38,7 +41,7 @@ export default tseslint.config(
     },
   },
   // Configuration files are read by tools that expect a default export; tools that run before npm may print plainly.
-  { files: ['*.config.*'], rules: { 'no-restricted-syntax': 'off' } },
+  { files: ['**/*.config.*'], rules: { 'no-restricted-syntax': 'off' } },
   { files: ['tools/**'], rules: { 'no-console': 'off' } },
   // Each wall has one library behind it that may import the walled package.
   ...walls.map(({ name, owner }) => ({
@@ -46,7 +49,11 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-restricted-imports': [
         'error',
-        { paths: walls.filter((wall) => wall.name !== name && !wall.owner.some((o) => owner.includes(o))).map(({ name, message }) => ({ name, message })) },
+        {
+          paths: walls
+            .filter((wall) => wall.name !== name && !wall.owner.some((o) => owner.includes(o)))
+            .map(({ name, message }) => ({ name, message })),
+        },
       ],
     },
   })),

@@ -22,7 +22,9 @@ const workspaceOnly = {
   name: 'workspace-only',
   /** @param {import('esbuild').PluginBuild} hooks */
   setup(hooks) {
-    hooks.onResolve({ filter: /^[^./]/ }, ({ path }) => (path.startsWith('@kindred/') ? undefined : { path, external: true }));
+    hooks.onResolve({ filter: /^[^./]/ }, ({ path }) =>
+      path.startsWith('@kindred/') ? undefined : { path, external: true },
+    );
   },
 };
 

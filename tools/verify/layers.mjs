@@ -13,7 +13,14 @@ export const depConstraints = [
   },
   {
     sourceTag: 'layer:tool',
-    onlyDependOnLibsWithTags: ['layer:tool', 'layer:platform', 'layer:adapter', 'layer:domain', 'layer:contract', 'layer:foundation'],
+    onlyDependOnLibsWithTags: [
+      'layer:tool',
+      'layer:platform',
+      'layer:adapter',
+      'layer:domain',
+      'layer:contract',
+      'layer:foundation',
+    ],
   },
 ];
 

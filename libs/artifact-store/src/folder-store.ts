@@ -80,7 +80,7 @@ async function writeSynced(path: string, content: ArtifactContent): Promise<PutR
 
 /** `write` may write less than it is given, when the disk runs full. */
 async function writeAll(file: Awaited<ReturnType<typeof open>>, part: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < part.byteLength; ) {
+  for (let offset = 0; offset < part.byteLength;) {
     const { bytesWritten } = await file.write(part, offset, part.byteLength - offset);
     offset += bytesWritten;
   }
@@ -133,9 +133,13 @@ async function* listFolder(folder: string, prefix: string): AsyncGenerator<Artif
 function checkHash(bytes: Uint8Array, expected: string, key: string): void {
   const got = createHash('sha256').update(bytes).digest('hex');
   if (got === expected) return;
-  throw new KindredError('DATA_LOSS', `artifact '${key}' is damaged: its SHA-256 is ${got}, it was written as ${expected}`, {
-    resource: { type: 'artifact', name: key },
-  });
+  throw new KindredError(
+    'DATA_LOSS',
+    `artifact '${key}' is damaged: its SHA-256 is ${got}, it was written as ${expected}`,
+    {
+      resource: { type: 'artifact', name: key },
+    },
+  );
 }
 
 function absent(thrown: unknown, key: string): unknown {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { KindredError, deserializeError, invalidField, isKindredError, serializeError, toKindredError } from './index.js';
+import {
+  KindredError,
+  deserializeError,
+  invalidField,
+  isKindredError,
+  serializeError,
+  toKindredError,
+} from './index.js';
 
 describe('KindredError', () => {
   it('keeps its code and fields across a structured clone', () => {
@@ -8,7 +15,11 @@ describe('KindredError', () => {
       resource: { type: 'model', name: 'm' },
     });
     const back = deserializeError(structuredClone(serializeError(error)));
-    expect(back).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 50, resource: { type: 'model', name: 'm' } });
+    expect(back).toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryAfterMs: 50,
+      resource: { type: 'model', name: 'm' },
+    });
     expect(isKindredError(back, 'RESOURCE_EXHAUSTED')).toBe(true);
     expect(isKindredError(back, 'NOT_FOUND')).toBe(false);
   });

@@ -94,7 +94,8 @@ export function deserializeError(data: SerializedError): KindredError {
 /** Gives any thrown value a code. A full disk (`ENOSPC`, `EDQUOT`) is RESOURCE_EXHAUSTED; the unknown is INTERNAL. */
 export function toKindredError(thrown: unknown): KindredError {
   if (thrown instanceof KindredError) return thrown;
-  if (isKindredError(thrown)) return deserializeError({ ...thrown, message: thrown.message, stack: thrown.stack ?? null });
+  if (isKindredError(thrown))
+    return deserializeError({ ...thrown, message: thrown.message, stack: thrown.stack ?? null });
   if (!(thrown instanceof Error)) return new KindredError('INTERNAL', String(thrown));
   const systemCode = (thrown as NodeJS.ErrnoException).code;
   if (systemCode === 'ENOSPC' || systemCode === 'EDQUOT') {

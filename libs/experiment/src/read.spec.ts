@@ -5,7 +5,9 @@ import { canonicalJson, readEnvironment, readExperiment } from './index.js';
 
 const folder = join(import.meta.dirname, '../../../configs/pretext');
 const cifar10 = readFileSync(join(folder, 'simclr_cifar10.yml'), 'utf8');
-const faults = (run: () => unknown): { code: string; message: string; violations: { field: string; description: string }[] } => {
+const faults = (
+  run: () => unknown,
+): { code: string; message: string; violations: { field: string; description: string }[] } => {
   try {
     run();
   } catch (thrown) {
@@ -28,7 +30,11 @@ describe('experiment files', () => {
   });
 
   it('applies overrides in YAML notation', () => {
-    const overrides = { 'optimizer_kwargs.lr': '1e-1', 'drawn_kwargs.train_size': '500', 'optimizer_kwargs.nesterov': 'true' };
+    const overrides = {
+      'optimizer_kwargs.lr': '1e-1',
+      'drawn_kwargs.train_size': '500',
+      'optimizer_kwargs.nesterov': 'true',
+    };
     const experiment = readExperiment({ text: cifar10, overrides });
     expect(experiment.optimizer_kwargs).toMatchObject({ lr: 0.1, nesterov: true });
     expect(experiment.drawn_kwargs.train_size).toBe(500);
@@ -41,7 +47,9 @@ describe('experiment files', () => {
     expect(error.violations.map(({ field }) => field).sort()).toEqual(['epochs', 'optimizer_kwargs.momentun']);
     const line = text.split('\n').indexOf('epochs: -1') + 1;
     expect(error.message).toContain(`exp.yml:${line}: epochs: got -1; allowed: a whole number from 1 to 100000`);
-    expect(error.message).toContain('optimizer_kwargs.momentun: unknown key; allowed here: nesterov, weight_decay, momentum, lr');
+    expect(error.message).toContain(
+      'optimizer_kwargs.momentun: unknown key; allowed here: nesterov, weight_decay, momentum, lr',
+    );
   });
 
   it.each([
@@ -49,8 +57,16 @@ describe('experiment files', () => {
     ['missing value', { criterion_kwargs: '{}' }, 'criterion_kwargs.temperature'],
     ['impossible value', { 'criterion_kwargs.temperature': '0' }, 'criterion_kwargs.temperature'],
     ['unknown dataset', { train_db_name: 'mnist' }, 'train_db_name'],
-    ['contradiction', { 'optimizer_kwargs.momentum': '0', 'optimizer_kwargs.nesterov': 'true' }, 'optimizer_kwargs.nesterov'],
-    ['scale upside down', { 'augmentation_kwargs.random_resized_crop.scale': '[1, 0.2]' }, 'augmentation_kwargs.random_resized_crop.scale'],
+    [
+      'contradiction',
+      { 'optimizer_kwargs.momentum': '0', 'optimizer_kwargs.nesterov': 'true' },
+      'optimizer_kwargs.nesterov',
+    ],
+    [
+      'scale upside down',
+      { 'augmentation_kwargs.random_resized_crop.scale': '[1, 0.2]' },
+      'augmentation_kwargs.random_resized_crop.scale',
+    ],
   ])('refuses %s', (_, overrides, field) => {
     const error = faults(() => readExperiment({ text: cifar10, overrides: overrides as Record<string, string> }));
     expect(error.violations.map((violation) => violation.field)).toContain(field);

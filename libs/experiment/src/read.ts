@@ -37,7 +37,10 @@ export function canonicalJson(experiment: Experiment): string {
   return JSON.stringify(sorted(experiment));
 }
 
-function read<S extends z.ZodType>(schema: S, { text, file = 'experiment', overrides = {} }: ExperimentSource): z.output<S> {
+function read<S extends z.ZodType>(
+  schema: S,
+  { text, file = 'experiment', overrides = {} }: ExperimentSource,
+): z.output<S> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const fault = document.errors[0];
@@ -73,13 +76,19 @@ function read<S extends z.ZodType>(schema: S, { text, file = 'experiment', overr
       sentences.push(`${place(path)}: ${field === '' ? 'the file' : field}: ${description}`);
     }
   }
-  throw new KindredError('INVALID_ARGUMENT', sentences.join('\n'), { violations, resource: { type: 'file', name: file } });
+  throw new KindredError('INVALID_ARGUMENT', sentences.join('\n'), {
+    violations,
+    resource: { type: 'file', name: file },
+  });
 }
 
 function setOverride(document: Document.Parsed, key: string, value: string): void {
   const path = key.split('.');
   if (path.some((part) => part === '')) {
-    throw new KindredError('INVALID_ARGUMENT', `override '${key}': allowed: keys joined by dots, e.g. optimizer_kwargs.lr`);
+    throw new KindredError(
+      'INVALID_ARGUMENT',
+      `override '${key}': allowed: keys joined by dots, e.g. optimizer_kwargs.lr`,
+    );
   }
   const parent = path.slice(0, -1);
   if (parent.length > 0 && !document.hasIn(parent)) document.setIn(parent, document.createNode({}));

@@ -50,7 +50,9 @@ export const experimentSchema = z
     scheduler_kwargs: z
       .strictObject({
         lr_decay_rate: number({ above: 0, max: 1 }).default(0.1),
-        lr_decay_epochs: numbers(null, (value) => Number.isInteger(value) && value >= 0, 'a list of epochs').default([]),
+        lr_decay_epochs: numbers(null, (value) => Number.isInteger(value) && value >= 0, 'a list of epochs').default(
+          [],
+        ),
       })
       .prefault({}),
     batch_size: whole(2, 8192),
@@ -60,7 +62,9 @@ export const experimentSchema = z
     augmentation_kwargs: z.strictObject({
       random_resized_crop: z.strictObject({
         size: whole(1, 1024),
-        scale: numbers(2, (value) => value > 0 && value <= 1, 'two numbers above 0 to 1, the smaller first').default([0.2, 1]),
+        scale: numbers(2, (value) => value > 0 && value <= 1, 'two numbers above 0 to 1, the smaller first').default([
+          0.2, 1,
+        ]),
       }),
       color_jitter_random_apply: z.strictObject({ p: probability }),
       color_jitter: z.strictObject({

@@ -22,7 +22,8 @@ export function number(bounds: { min?: number; max?: number; above?: number; bel
 
 /** A whole number within bounds. */
 export function whole(min: number, max: number): z.ZodType<number> {
-  const holds = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
+  const holds = (value: unknown): boolean =>
+    Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
   return checked<number>(holds, `a whole number from ${min} to ${max}`);
 }
 
@@ -52,7 +53,8 @@ export function text(): z.ZodType<string> {
 
 function checked<T>(holds: (value: unknown) => boolean, allowed: string): z.ZodType<T> {
   return z.custom<T>(holds, {
-    error: ({ input }) => (input === undefined ? `missing; allowed: ${allowed}` : `got ${show(input)}; allowed: ${allowed}`),
+    error: ({ input }) =>
+      input === undefined ? `missing; allowed: ${allowed}` : `got ${show(input)}; allowed: ${allowed}`,
   });
 }
 

@@ -1,6 +1,12 @@
 // A connection to one service: errors come back as KindredError, replicas are found, a dead peer is noticed in seconds.
 import { maxMessageBytes } from '@kindred/protocol';
-import { ChannelCredentials, createChannel, createClientFactory, type Client, type CompatServiceDefinition } from 'nice-grpc';
+import {
+  ChannelCredentials,
+  createChannel,
+  createClientFactory,
+  type Client,
+  type CompatServiceDefinition,
+} from 'nice-grpc';
 import type { CallOptions, ClientMiddlewareCall } from 'nice-grpc-common';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import type { ServiceName } from './services.js';
@@ -48,6 +54,9 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
   }
 
   // The middleware attached last is the outermost: details are read before errors are translated.
-  const client = createClientFactory().use(errorDetailsClientMiddleware).use(translateErrors).create(definition, channel);
+  const client = createClientFactory()
+    .use(errorDetailsClientMiddleware)
+    .use(translateErrors)
+    .create(definition, channel);
   return { client, address, close: () => channel.close() };
 }

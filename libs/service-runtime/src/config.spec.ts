@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { fields, float32Of, bytesOf, networkFields, readConfig, serviceAddressVariable, services, type ServiceName } from './index.js';
+import {
+  fields,
+  float32Of,
+  bytesOf,
+  networkFields,
+  readConfig,
+  serviceAddressVariable,
+  services,
+  type ServiceName,
+} from './index.js';
 
 describe('configuration', () => {
   it('derives every variable from the service name', () => {
@@ -17,7 +26,10 @@ describe('configuration', () => {
       expect.objectContaining({
         code: 'INVALID_ARGUMENT',
         violations: [
-          expect.objectContaining({ field: 'KINDRED_TRAINER_PORT', description: expect.stringContaining("'99999'") as string }),
+          expect.objectContaining({
+            field: 'KINDRED_TRAINER_PORT',
+            description: expect.stringContaining("'99999'") as string,
+          }),
           expect.objectContaining({ field: 'KINDRED_DRAIN_MS' }),
         ],
       }) as Error,
@@ -37,6 +49,8 @@ describe('wire arrays', () => {
     const shifted = new Uint8Array(9);
     shifted.set(bytesOf(values), 1);
     expect(float32Of(shifted.subarray(1), 'v')).toEqual(values);
-    expect(() => float32Of(new Uint8Array(5), 'vectors')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error);
+    expect(() => float32Of(new Uint8Array(5), 'vectors')).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+    );
   });
 });

@@ -39,5 +39,7 @@ export function readConfig<S extends z.ZodRawShape>(
     return { field, description: `${got}; ${issue.message}` };
   });
   const text = violations.map(({ field, description }) => `${field} ${description}`).join('\n  ');
-  throw new KindredError('INVALID_ARGUMENT', `the environment holds settings that cannot be used:\n  ${text}`, { violations });
+  throw new KindredError('INVALID_ARGUMENT', `the environment holds settings that cannot be used:\n  ${text}`, {
+    violations,
+  });
 }

@@ -29,7 +29,11 @@ describe('jobs', () => {
     const jobs = createJobs<object>('job', 2);
     const failed = jobs.start({}, () => Promise.reject(invalidField('k', 'got 0; allowed: 1')));
     for await (const _ of jobs.watch(failed.id, never));
-    const endless = jobs.start({}, ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))));
+    const endless = jobs.start(
+      {},
+      ({ signal }) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    );
     jobs.cancel(endless.id);
     await jobs.close();
     expect(jobs.get(failed.id)).toMatchObject({ state: 'failed', error: { code: 'INVALID_ARGUMENT' } });
@@ -40,7 +44,9 @@ describe('jobs', () => {
   it('refuses more than may run', async () => {
     const jobs = createJobs<object>('job', 1);
     jobs.start({}, ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())));
-    expect(() => jobs.start({}, () => Promise.resolve())).toThrow(expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error);
+    expect(() => jobs.start({}, () => Promise.resolve())).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error,
+    );
     await jobs.close();
   });
 });

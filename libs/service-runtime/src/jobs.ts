@@ -73,7 +73,13 @@ export function createJobs<T extends object>(kind: string, maxRunning: number): 
         });
       }
       const abort = new AbortController();
-      const job: Job<T> = { id: randomUUID(), state: 'running', progress: initial, error: null, createTime: new Date() };
+      const job: Job<T> = {
+        id: randomUUID(),
+        state: 'running',
+        progress: initial,
+        error: null,
+        createTime: new Date(),
+      };
       let finish = (): void => {};
       const ended = new Promise<void>((resolve) => (finish = resolve));
       const entry: Entry<T> = { job, version: 0, abort, ended, waiters: [] };

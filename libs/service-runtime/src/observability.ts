@@ -23,7 +23,9 @@ export async function serveObservability(
   const metrics = Registry.merge([register, grpcRegistry]);
   const server: Server = createServer((request, response) => {
     if (request.url === '/healthz') {
-      response.writeHead(healthy() ? 200 : 503, { 'content-type': 'text/plain' }).end(healthy() ? 'ok\n' : 'not ready\n');
+      response
+        .writeHead(healthy() ? 200 : 503, { 'content-type': 'text/plain' })
+        .end(healthy() ? 'ok\n' : 'not ready\n');
       return;
     }
     if (request.url !== '/metrics') {

@@ -16,7 +16,15 @@ function handlers(own: Partial<TrainingServiceImplementation>): TrainingServiceI
   const missing = (): never => {
     throw new Error('not part of this test');
   };
-  return { startRun: missing, getRun: missing, listRuns: missing, watchRun: missing, cancelRun: missing, resumeRun: missing, ...own };
+  return {
+    startRun: missing,
+    getRun: missing,
+    listRuns: missing,
+    watchRun: missing,
+    cancelRun: missing,
+    resumeRun: missing,
+    ...own,
+  };
 }
 
 /** Asks as grpcurl's `list` does. */
@@ -39,7 +47,10 @@ describe('service', () => {
   afterEach(async () => {
     for (const thing of open.splice(0).reverse()) await thing.close();
   });
-  const start = async (own: Partial<TrainingServiceImplementation>, onDrain = (): void => {}): Promise<RunningService> => {
+  const start = async (
+    own: Partial<TrainingServiceImplementation>,
+    onDrain = (): void => {},
+  ): Promise<RunningService> => {
     const service = await startService({
       name: 'trainer',
       network,
@@ -60,7 +71,9 @@ describe('service', () => {
     const service = await start({
       getRun: () => Promise.reject(invalidField('run_id', 'got X; allowed: y')),
       resumeRun: () =>
-        Promise.reject(new KindredError('RESOURCE_EXHAUSTED', 'full', { retryAfterMs: 1500, resource: { type: 'run', name: 'r' } })),
+        Promise.reject(
+          new KindredError('RESOURCE_EXHAUSTED', 'full', { retryAfterMs: 1500, resource: { type: 'run', name: 'r' } }),
+        ),
     });
     const client = clientOf(service.address);
     await expect(client.getRun({ runId: 'X' })).rejects.toMatchObject({
@@ -77,7 +90,10 @@ describe('service', () => {
 
   it('keeps the text of a fault of ours to itself', async () => {
     const service = await start({ getRun: () => Promise.reject(new TypeError('secret path /etc/x')) });
-    await expect(clientOf(service.address).getRun({})).rejects.toMatchObject({ code: 'INTERNAL', message: 'internal error' });
+    await expect(clientOf(service.address).getRun({})).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: 'internal error',
+    });
   });
 
   it('names the service that does not answer, within seconds', async () => {
@@ -102,7 +118,10 @@ describe('service', () => {
       logger: createLogger('trainer', 'silent'),
       register: () => {},
     });
-    await expect(starting).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining(`port ${port}`) as string });
+    await expect(starting).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining(`port ${port}`) as string,
+    });
   });
 
   it('answers health, reflection, metrics and liveness', async () => {
@@ -114,7 +133,9 @@ describe('service', () => {
       expect((await health.check({ service: name })).status).toBe(serving);
     }
     expect(await reflectedServices(channel)).toContain('kindred.training.v1.TrainingService');
-    await clientOf(service.address).getRun({}).catch(() => {});
+    await clientOf(service.address)
+      .getRun({})
+      .catch(() => {});
     const metrics = await (await fetch(`http://${service.metricsAddress}/metrics`)).text();
     expect(metrics).toMatch(/grpc_server_handled_total\{[^}]*TrainingService[^}]*\} [1-9]/);
     expect((await fetch(`http://${service.metricsAddress}/healthz`)).status).toBe(200);

@@ -15,7 +15,10 @@ import { statusFromError } from './status.js';
 
 /** Adds one gRPC service to the process. */
 export interface ServiceRegistrar {
-  add<D extends CompatServiceDefinition & { readonly fullName: string }>(definition: D, handlers: ServiceImplementation<D>): void;
+  add<D extends CompatServiceDefinition & { readonly fullName: string }>(
+    definition: D,
+    handlers: ServiceImplementation<D>,
+  ): void;
 }
 
 /** What makes one service different from the others. */
@@ -97,10 +100,12 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const metrics = await bind(name, network.metricsPort, () =>
     serveObservability(network.host, network.metricsPort, () => !draining.signal.aborted),
   );
-  const port = await bind(name, network.port, () => server.listen(`${network.host}:${network.port}`)).catch(async (error) => {
-    await metrics.close();
-    throw error;
-  });
+  const port = await bind(name, network.port, () => server.listen(`${network.host}:${network.port}`)).catch(
+    async (error) => {
+      await metrics.close();
+      throw error;
+    },
+  );
   setHealth('unhealthy');
 
   let closing: Promise<void> | null = null;

@@ -30,7 +30,11 @@ export function uint64Of(bytes: Uint8Array, field: string): BigUint64Array {
   return new BigUint64Array(buffer, offset, length);
 }
 
-function aligned(bytes: Uint8Array, size: number, field: string): { buffer: ArrayBufferLike; offset: number; length: number } {
+function aligned(
+  bytes: Uint8Array,
+  size: number,
+  field: string,
+): { buffer: ArrayBufferLike; offset: number; length: number } {
   if (bytes.byteLength % size !== 0) {
     throw invalidField(field, `got ${bytes.byteLength} bytes; allowed: a multiple of ${size}`);
   }

@@ -38,7 +38,10 @@ export function readGoldenNpy<T extends GoldenData>(name: string): GoldenArray<T
   const header = bytes.toString('latin1', 10, 10 + headerLength);
   const descriptor = /'descr': '([^']+)'/.exec(header)?.[1] ?? '';
   const shapeText = /'shape': \(([^)]*)\)/.exec(header)?.[1] ?? '';
-  const shape = shapeText.split(',').filter((part) => part.trim() !== '').map(Number);
+  const shape = shapeText
+    .split(',')
+    .filter((part) => part.trim() !== '')
+    .map(Number);
   if (!(descriptor in readers) || header.includes("'fortran_order': True")) {
     throw new Error(`golden ${name}.npy has a form that these tests do not read: ${header}`);
   }

@@ -15,10 +15,18 @@ export interface WorkerEntry {
 export function workerEntry(moduleUrl: string, name: string): WorkerEntry {
   const fromSource = moduleUrl.endsWith('.ts');
   const filename = fileURLToPath(new URL(`./${name}.worker.${fromSource ? 'ts' : 'js'}`, moduleUrl));
-  return { filename, execArgv: fromSource ? ['--import', new URL('./typescript-loader.mjs', import.meta.url).href] : ['--enable-source-maps'] };
+  return {
+    filename,
+    execArgv: fromSource
+      ? ['--import', new URL('./typescript-loader.mjs', import.meta.url).href]
+      : ['--enable-source-maps'],
+  };
 }
 
 /** Forks `entry` as a child process with an IPC channel (structured clone: typed arrays and BigInt pass). */
-export function forkProcess(entry: WorkerEntry, options: Omit<ForkOptions, 'execArgv' | 'serialization'> = {}): ChildProcess {
+export function forkProcess(
+  entry: WorkerEntry,
+  options: Omit<ForkOptions, 'execArgv' | 'serialization'> = {},
+): ChildProcess {
   return fork(entry.filename, [], { ...options, execArgv: entry.execArgv, serialization: 'advanced' });
 }

@@ -2,7 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isKindredError, serializeError, type SerializedError } from '@kindred/errors';
-import { AugmentationServiceDefinition, StreamBatchesRequest, type StreamBatchesResponse } from '@kindred/protocol/augmentation';
+import {
+  AugmentationServiceDefinition,
+  StreamBatchesRequest,
+  type StreamBatchesResponse,
+} from '@kindred/protocol/augmentation';
 import { connect } from '@kindred/service-runtime';
 
 /** What the thread is started with. */
@@ -82,7 +86,10 @@ async function run(stream: number, request: StreamBatchesRequest, open: OpenStre
 }
 
 /** Reads the stream; when the service stops answering, goes on from the next batch once it is back. */
-async function* readWithRetry(request: StreamBatchesRequest, signal: AbortSignal): AsyncGenerator<StreamBatchesResponse> {
+async function* readWithRetry(
+  request: StreamBatchesRequest,
+  signal: AbortSignal,
+): AsyncGenerator<StreamBatchesResponse> {
   let next = request.firstBatch;
   let brokenSince: number | null = null;
   for (;;) {

@@ -1,6 +1,12 @@
 // The trainer's settings, from the environment. The only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
-import { fields, networkFields, readConfig, serviceAddressVariable, type NetworkConfig } from '@kindred/service-runtime';
+import {
+  fields,
+  networkFields,
+  readConfig,
+  serviceAddressVariable,
+  type NetworkConfig,
+} from '@kindred/service-runtime';
 
 /** Settings of the trainer service. */
 export interface TrainerConfig {

@@ -44,7 +44,10 @@ export async function trainEpoch(
     waited += performance.now() - asked;
     const loss = trainer.step(batch.images, rate);
     if (!Number.isFinite(loss)) {
-      throw new KindredError('FAILED_PRECONDITION', `the loss is ${loss} in epoch ${epoch}, step ${batch.batch}; a smaller learning rate may help`);
+      throw new KindredError(
+        'FAILED_PRECONDITION',
+        `the loss is ${loss} in epoch ${epoch}, step ${batch.batch}; a smaller learning rate may help`,
+      );
     }
     lossTotal += loss;
     steps++;
@@ -64,7 +67,8 @@ export async function trainEpoch(
     }
     // A step is one synchronous call; messages of other processes get their turn between two of them.
     await turn();
-    if (signal.aborted) throw new KindredError('CANCELLED', `the run was cancelled in epoch ${epoch} after step ${batch.batch}`);
+    if (signal.aborted)
+      throw new KindredError('CANCELLED', `the run was cancelled in epoch ${epoch} after step ${batch.batch}`);
     asked = performance.now();
   }
   const seconds = (performance.now() - started) / 1000;

@@ -25,7 +25,12 @@ export async function checkKnn(
 ): Promise<KnnResult> {
   const bank = await embedAll(embed, training, options.classes);
   const queries = await embedAll(embed, validation, options.classes);
-  const { predictions } = weightedKnn({ bank: bank.features, labels: bank.labels, queries: queries.features, ...options });
+  const { predictions } = weightedKnn({
+    bank: bank.features,
+    labels: bank.labels,
+    queries: queries.features,
+    ...options,
+  });
   const top1 = top1Accuracy(predictions, queries.labels);
   return { top1, trainSize: bank.labels.length, validationSize: queries.labels.length };
 }
@@ -35,7 +40,11 @@ interface Embedded {
   readonly labels: Int32Array;
 }
 
-async function embedAll(embed: Embed, batches: AsyncIterable<StreamBatchesResponse>, classes: number): Promise<Embedded> {
+async function embedAll(
+  embed: Embed,
+  batches: AsyncIterable<StreamBatchesResponse>,
+  classes: number,
+): Promise<Embedded> {
   const features: Float32Array[] = [];
   const labels: number[] = [];
   for await (const batch of batches) {
@@ -43,7 +52,9 @@ async function embedAll(embed: Embed, batches: AsyncIterable<StreamBatchesRespon
     for (const label of int32Of(batch.labels, 'labels')) {
       if (label >= classes) {
         throw new KindredError('INVALID_ARGUMENT', `num_classes: got ${classes}, but the dataset has label ${label}`, {
-          violations: [{ field: 'num_classes', description: `got ${classes}; allowed: above the largest label, ${label}` }],
+          violations: [
+            { field: 'num_classes', description: `got ${classes}; allowed: above the largest label, ${label}` },
+          ],
         });
       }
       labels.push(label);

@@ -1,7 +1,12 @@
 // From an experiment to what the training process does: network, optimizer, schedule, and the batches that it asks for.
 import { KindredError } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
-import { Split, StreamBatchesRequest, type DatasetReference, type Transformation } from '@kindred/protocol/augmentation';
+import {
+  Split,
+  StreamBatchesRequest,
+  type DatasetReference,
+  type Transformation,
+} from '@kindred/protocol/augmentation';
 import {
   createArchitecture,
   type Architecture,

@@ -25,7 +25,12 @@ const specification = (runId: string, lr = '0.4'): RunSpecification => ({
 
 /** An executor whose training processes do what the test tells them. */
 function scriptedExecutor() {
-  const started: { job: TrainingJob; listener: TrainingListener; end: (end: TrainingEnd) => void; cancelled: boolean }[] = [];
+  const started: {
+    job: TrainingJob;
+    listener: TrainingListener;
+    end: (end: TrainingEnd) => void;
+    cancelled: boolean;
+  }[] = [];
   const executor: TrainingExecutor = {
     start(job, listener): RunningTraining {
       let end: (end: TrainingEnd) => void = () => {};
@@ -63,7 +68,12 @@ describe('runs', () => {
       keepCheckpoints: 2,
     });
     const epoch = async (process: Awaited<ReturnType<typeof script.next>>, epochsCompleted: number) => {
-      process.listener.onEvent(time, { kind: 'knn', epochsTrained: epochsCompleted, top1: epochsCompleted, seconds: 1 });
+      process.listener.onEvent(time, {
+        kind: 'knn',
+        epochsTrained: epochsCompleted,
+        top1: epochsCompleted,
+        seconds: 1,
+      });
       const key = checkpointKey(process.job.specification.runId, epochsCompleted);
       const { sha256 } = await artifacts.put(key, new TextEncoder().encode(`state ${epochsCompleted}`));
       await process.listener.onCommit({ epochsCompleted, stepsCompleted: epochsCompleted * 10, key, sha256 });
@@ -125,7 +135,10 @@ describe('runs', () => {
     const process = await next(2);
     expect(process.job.checkpoint?.key).toBe(checkpointKey('r1', 1));
     process.end({ kind: 'done', artifacts: ['runs/r1/model.safetensors'] });
-    expect((await watchToEnd('r1')).record).toMatchObject({ state: 'succeeded', artifacts: ['runs/r1/model.safetensors'] });
+    expect((await watchToEnd('r1')).record).toMatchObject({
+      state: 'succeeded',
+      artifacts: ['runs/r1/model.safetensors'],
+    });
     await expect(runs.resume('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await expect(runs.cancel('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     const again = await open('cancel');

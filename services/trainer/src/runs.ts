@@ -82,7 +82,9 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
         await work(entry);
       } catch (thrown) {
         logger.error({ err: thrown, run: entry.record.specification.runId }, 'run could not be stored');
-        entry.log.notify(`the run's state could not be stored: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+        entry.log.notify(
+          `the run's state could not be stored: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+        );
       }
     }
   };
@@ -148,7 +150,9 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
     const stored = await store.load(runId);
     entries.set(runId, restored(stored));
   }
-  const unfinished = [...entries.values()].filter(({ record }) => record.state === 'running' || record.state === 'pending');
+  const unfinished = [...entries.values()].filter(
+    ({ record }) => record.state === 'running' || record.state === 'pending',
+  );
   for (const entry of unfinished.sort(byCreation)) enqueue(entry);
 
   return {
@@ -156,14 +160,22 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       const existing = entries.get(specification.runId);
       if (existing !== undefined) {
         if (sameContent(existing.record.specification, specification)) return view(existing);
-        throw new KindredError('ALREADY_EXISTS', `run '${specification.runId}' exists with other content; choose another id`, {
-          resource: { type: 'run', name: specification.runId },
-        });
+        throw new KindredError(
+          'ALREADY_EXISTS',
+          `run '${specification.runId}' exists with other content; choose another id`,
+          {
+            resource: { type: 'run', name: specification.runId },
+          },
+        );
       }
       if (queue.length >= options.maxPendingRuns) {
-        throw new KindredError('RESOURCE_EXHAUSTED', `${queue.length} runs wait already, the most that may; retry later`, {
-          retryAfterMs: 60_000,
-        });
+        throw new KindredError(
+          'RESOURCE_EXHAUSTED',
+          `${queue.length} runs wait already, the most that may; retry later`,
+          {
+            retryAfterMs: 60_000,
+          },
+        );
       }
       const entry = restored({ record: newRecord(specification), events: [], checkpoint: null, damage: [] });
       entries.set(specification.runId, entry);
@@ -183,7 +195,10 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       const entry = entryOf(runId);
       const { state } = entry.record;
       if (state === 'succeeded' || state === 'failed') {
-        throw new KindredError('FAILED_PRECONDITION', `run '${runId}' has ${state} already; only a run that goes can be cancelled`);
+        throw new KindredError(
+          'FAILED_PRECONDITION',
+          `run '${runId}' has ${state} already; only a run that goes can be cancelled`,
+        );
       }
       if (state === 'cancelled') return view(entry);
       entry.cancelling = true;

@@ -76,11 +76,19 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
         tensorCount,
       });
       if (tensorCount > tensorLimit) {
-        throw new KindredError('INTERNAL', `tensors leak: ${tensorCount} after epoch ${epoch}, ${tensorLimit} after the first`);
+        throw new KindredError(
+          'INTERNAL',
+          `tensors leak: ${tensorCount} after epoch ${epoch}, ${tensorLimit} after the first`,
+        );
       }
       tensorLimit = tensorCount;
       await evaluate(trainer, plan, epoch + 1, surroundings);
-      await saveCheckpoint(job, plan, { ...trainer.state(), epochsCompleted: epoch + 1, stepsCompleted, experiment }, surroundings);
+      await saveCheckpoint(
+        job,
+        plan,
+        { ...trainer.state(), epochsCompleted: epoch + 1, stepsCompleted, experiment },
+        surroundings,
+      );
     }
     return [await saveModel(job, plan, trainer, surroundings.artifacts)];
   } finally {
@@ -101,10 +109,17 @@ async function startingPoint(
   }
   const loaded = decodeCheckpoint(await artifacts.get(checkpoint.key, checkpoint.sha256));
   if (loaded.experiment === experiment) return loaded;
-  throw new KindredError('FAILED_PRECONDITION', `${checkpoint.key} belongs to another experiment than run ${specification.runId}`);
+  throw new KindredError(
+    'FAILED_PRECONDITION',
+    `${checkpoint.key} belongs to another experiment than run ${specification.runId}`,
+  );
 }
 
-async function beforeFirstEpoch(trainer: Trainer, plan: TrainingPlan, surroundings: TrainingSurroundings): Promise<void> {
+async function beforeFirstEpoch(
+  trainer: Trainer,
+  plan: TrainingPlan,
+  surroundings: TrainingSurroundings,
+): Promise<void> {
   const started = performance.now();
   const steps = await countSteps(plan, surroundings.reader);
   const { trainSize, validationSize, top1 } = await knn(trainer, plan, surroundings);
@@ -130,7 +145,12 @@ async function countSteps(plan: TrainingPlan, reader: BatchReader): Promise<numb
   });
 }
 
-async function evaluate(trainer: Trainer, plan: TrainingPlan, epochsTrained: number, surroundings: TrainingSurroundings): Promise<void> {
+async function evaluate(
+  trainer: Trainer,
+  plan: TrainingPlan,
+  epochsTrained: number,
+  surroundings: TrainingSurroundings,
+): Promise<void> {
   const started = performance.now();
   const { top1 } = await knn(trainer, plan, surroundings);
   surroundings.emit({ kind: 'knn', epochsTrained, top1, seconds: (performance.now() - started) / 1000 });
@@ -162,7 +182,12 @@ async function saveCheckpoint(
   await commit({ epochsCompleted, stepsCompleted, key, sha256 });
 }
 
-async function saveModel({ specification }: TrainingJob, plan: TrainingPlan, trainer: Trainer, artifacts: ArtifactStore): Promise<string> {
+async function saveModel(
+  { specification }: TrainingJob,
+  plan: TrainingPlan,
+  trainer: Trainer,
+  artifacts: ArtifactStore,
+): Promise<string> {
   const { runId, experiment, seed } = specification;
   const { architecture, normalisation, cropSize } = plan;
   const { parameters } = trainer.state();

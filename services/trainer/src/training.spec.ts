@@ -49,7 +49,9 @@ describe('a run in real processes', () => {
     return events;
   };
   const modelHash = (name: string): string =>
-    createHash('sha256').update(readFileSync(join(folder, name, 'runs/r1/model.safetensors'))).digest('hex');
+    createHash('sha256')
+      .update(readFileSync(join(folder, name, 'runs/r1/model.safetensors')))
+      .digest('hex');
   /** What of an event is the same in every run of the same content: all but times and speeds. */
   const timeless = ({ number, kind }: RunEvent): unknown => {
     const measured = ['seconds', 'pairsPerSecond', 'dataWaitFraction', 'residentBytes'];
@@ -73,7 +75,10 @@ describe('a run in real processes', () => {
 
     const revived = await start('killed');
     const revivedHistory = await watch(revived, () => false);
-    expect((await revived.client.getRun({ runId: 'r1' })).run).toMatchObject({ state: RunState.SUCCEEDED, attempts: 2 });
+    expect((await revived.client.getRun({ runId: 'r1' })).run).toMatchObject({
+      state: RunState.SUCCEEDED,
+      attempts: 2,
+    });
     expect(modelHash('killed')).toBe(modelHash('calm'));
     expect(revivedHistory.map(timeless)).toEqual(history.map(timeless));
   });
@@ -118,11 +123,16 @@ describe('a run in real processes', () => {
     const trainer = await start('refused');
     const refused = (change: Record<string, string>) =>
       trainer.client.startRun({ experiment, overrides: { ...overrides, ...change } });
-    await expect(refused({ epochs: '0' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'epochs' }] });
+    await expect(refused({ epochs: '0' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'epochs' }],
+    });
     await expect(refused({ 'transformation_kwargs.crop_size': '9' })).rejects.toMatchObject({
       violations: [{ field: 'transformation_kwargs.crop_size' }],
     });
-    await expect(trainer.client.startRun({ runId: 'A b', experiment })).rejects.toMatchObject({ violations: [{ field: 'run_id' }] });
+    await expect(trainer.client.startRun({ runId: 'A b', experiment })).rejects.toMatchObject({
+      violations: [{ field: 'run_id' }],
+    });
     await expect(trainer.client.getRun({ runId: 'none' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });

@@ -46,8 +46,9 @@ process.on('disconnect', () => process.exit(1));
 process.on('SIGINT', () => {});
 
 async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Promise<void> {
-  const reader = createBatchReader({ address: command.dataAugmentationAddress, retryMs: command.dataRetryMs }, (message) =>
-    send({ kind: 'notice', message }),
+  const reader = createBatchReader(
+    { address: command.dataAugmentationAddress, retryMs: command.dataRetryMs },
+    (message) => send({ kind: 'notice', message }),
   );
   try {
     const artifacts = await runTraining(command.job, {
@@ -58,9 +59,13 @@ async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Prom
       commit: (checkpoint) =>
         new Promise((resolve, reject) => {
           committed = resolve;
-          cancelled.signal.addEventListener('abort', () => reject(new KindredError('CANCELLED', 'the run was cancelled')), {
-            once: true,
-          });
+          cancelled.signal.addEventListener(
+            'abort',
+            () => reject(new KindredError('CANCELLED', 'the run was cancelled')),
+            {
+              once: true,
+            },
+          );
           send({ kind: 'commit', checkpoint });
         }),
     });

@@ -63,7 +63,12 @@ describe('the main job', () => {
     });
     expect((await exit)[0]).toBe(0);
 
-    const summary = last as { untrainedKnnTop1: number; knnTop1: number; neighborAccuracyTrain: number; artifacts: Record<string, string> };
+    const summary = last as {
+      untrainedKnnTop1: number;
+      knnTop1: number;
+      neighborAccuracyTrain: number;
+      artifacts: Record<string, string>;
+    };
     expect(summary.knnTop1 - summary.untrainedKnnTop1).toBeGreaterThanOrEqual(25);
     expect(summary.neighborAccuracyTrain).toBeGreaterThan(summary.untrainedKnnTop1);
     for (const path of Object.values(summary.artifacts)) expect(existsSync(path), path).toBe(true);
@@ -77,7 +82,9 @@ describe('the main job', () => {
       const mebibytes = bytes.map((value) => Math.round(value / 2 ** 20));
       console.log(`${name}: resident MiB after each epoch: ${mebibytes.join(' ')}`);
       const settled = bytes[settledEpoch - 1] ?? NaN;
-      expect(Math.max(...bytes.slice(settledEpoch)), `${name}: ${mebibytes.join(' ')}`).toBeLessThanOrEqual(settled * allowedGrowth);
+      expect(Math.max(...bytes.slice(settledEpoch)), `${name}: ${mebibytes.join(' ')}`).toBeLessThanOrEqual(
+        settled * allowedGrowth,
+      );
     }
   });
 });

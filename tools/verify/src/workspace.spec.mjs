@@ -11,7 +11,11 @@ const read = (/** @type {string} */ path) => readFileSync(join(root, path), 'utf
 const projects = ['libs', 'services', 'tools'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => existsSync(join(root, folder, name, 'package.json')))
-    .map((name) => ({ folder: `${folder}/${name}`, name, manifest: JSON.parse(read(`${folder}/${name}/package.json`)) })),
+    .map((name) => ({
+      folder: `${folder}/${name}`,
+      name,
+      manifest: JSON.parse(read(`${folder}/${name}/package.json`)),
+    })),
 );
 
 /** Lints `source` as if it were the library's index.ts; nothing is written. */
@@ -25,7 +29,12 @@ describe('names', () => {
     for (const { name, manifest } of projects) expect(manifest.name).toBe(`@kindred/${name}`);
   });
 
-  const areas = { 'data-augmentation': 'augmentation', trainer: 'training', embedding: 'embedding', 'neighbor-index': 'neighbors' };
+  const areas = {
+    'data-augmentation': 'augmentation',
+    trainer: 'training',
+    embedding: 'embedding',
+    'neighbor-index': 'neighbors',
+  };
   it.each(Object.entries(areas))('of %s derive from one another', (service, area) => {
     expect(read(`proto/kindred/${area}/v1/${area}.proto`)).toContain(`package kindred.${area}.v1;`);
     expect(read('libs/service-runtime/src/services.ts')).toMatch(new RegExp(`^  '?${service}'?: \\{`, 'm'));
@@ -49,26 +58,40 @@ describe('names', () => {
 describe('arrows', () => {
   // The boundary rule reads Nx's stored project graph, and keeps silent without one.
   beforeAll(() => {
-    execFileSync(join(root, 'node_modules/.bin/nx'), ['show', 'projects'], { cwd: root, env: { ...process.env, NX_DAEMON: 'false' } });
+    execFileSync(join(root, 'node_modules/.bin/nx'), ['show', 'projects'], {
+      cwd: root,
+      env: { ...process.env, NX_DAEMON: 'false' },
+    });
   });
 
   it('refuse a domain library that imports an adapter', async () => {
-    const messages = await lintAsIndexOf('libs/augmentation', "import { x } from '@kindred/faiss-native';\nexport const y = x;\n");
+    const messages = await lintAsIndexOf(
+      'libs/augmentation',
+      "import { x } from '@kindred/faiss-native';\nexport const y = x;\n",
+    );
     expect(messages).toContain('@nx/enforce-module-boundaries');
   });
 
   it('refuse a second door in a wall', async () => {
-    const messages = await lintAsIndexOf('libs/artifact-store', "import { Server } from '@grpc/grpc-js';\nexport const y = Server;\n");
+    const messages = await lintAsIndexOf(
+      'libs/artifact-store',
+      "import { Server } from '@grpc/grpc-js';\nexport const y = Server;\n",
+    );
     expect(messages).toContain('no-restricted-imports');
   });
 
   it('let the wall’s owner through', async () => {
-    const messages = await lintAsIndexOf('libs/service-runtime', "import { Server } from '@grpc/grpc-js';\nexport const y = Server;\n");
+    const messages = await lintAsIndexOf(
+      'libs/service-runtime',
+      "import { Server } from '@grpc/grpc-js';\nexport const y = Server;\n",
+    );
     expect(messages).not.toContain('no-restricted-imports');
   });
 
   it.each(walls.map(({ name, owner }) => [name, owner]))('%s is a dependency of its owner only', (name, owner) => {
-    const dependents = projects.filter(({ manifest }) => manifest.dependencies?.[name] !== undefined).map(({ folder }) => folder);
+    const dependents = projects
+      .filter(({ manifest }) => manifest.dependencies?.[name] !== undefined)
+      .map(({ folder }) => folder);
     for (const dependent of dependents) expect(owner).toContain(dependent);
   });
 });
@@ -83,13 +106,18 @@ describe('packages', () => {
   });
 
   it('load exactly one copy of tfjs-core', () => {
-    const listing = execFileSync('npm', ['ls', '@tensorflow/tfjs-core', '--all', '--parseable'], { cwd: root, encoding: 'utf8' });
+    const listing = execFileSync('npm', ['ls', '@tensorflow/tfjs-core', '--all', '--parseable'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
     const copies = new Set(listing.split('\n').filter((line) => line.endsWith('/@tensorflow/tfjs-core')));
     expect(copies.size).toBe(1);
   });
 
   it('lock no registry’s address other than the public one', () => {
-    const hosts = new Set([...read('package-lock.json').matchAll(/"resolved": "https?:\/\/([^/"]+)/g)].map(([, host]) => host));
+    const hosts = new Set(
+      [...read('package-lock.json').matchAll(/"resolved": "https?:\/\/([^/"]+)/g)].map(([, host]) => host),
+    );
     for (const host of hosts) expect(host).toBe('registry.npmjs.org');
   });
 });

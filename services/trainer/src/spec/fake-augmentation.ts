@@ -27,7 +27,9 @@ const handlers: AugmentationServiceImplementation = {
   augment: missing,
   async *streamBatches(request) {
     const views = request.transformation?.kind?.$case === 'simclr' ? 2 : 1;
-    const batchCount = request.dropLast ? Math.floor(imageCount / request.batchSize) : Math.ceil(imageCount / request.batchSize);
+    const batchCount = request.dropLast
+      ? Math.floor(imageCount / request.batchSize)
+      : Math.ceil(imageCount / request.batchSize);
     for (let batch = request.firstBatch; batch < batchCount; batch++) {
       const first = batch * request.batchSize;
       const count = Math.min(request.batchSize, imageCount - first);
