@@ -17,7 +17,9 @@ const png = Buffer.from(
 /** CIFAR-10 files of `records` images each, by formula. */
 async function writeCifar(folder: string, records: number): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const file = Uint8Array.from({ length: records * 3073 }, (_, i) => (i % 3073 === 0 ? (i / 3073) % 10 : (i * 7) % 256));
+  const file = Uint8Array.from({ length: records * 3073 }, (_, i) =>
+    i % 3073 === 0 ? (i / 3073) % 10 : (i * 7) % 256,
+  );
   for (const name of [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`)) await writeFile(join(folder, name), file);
   await writeFile(join(folder, 'test_batch.bin'), file);
 }
@@ -47,7 +49,12 @@ describe('augmentation service', () => {
 
   it('describes a dataset, and sees that its files have changed', async () => {
     const { description } = await service.client.getDataset({ dataset: cifar(join(root, 'mini')) });
-    expect(description).toMatchObject({ size: 20, height: 32, width: 32, dataset: { name: 'cifar-10', split: Split.TRAIN } });
+    expect(description).toMatchObject({
+      size: 20,
+      height: 32,
+      width: 32,
+      dataset: { name: 'cifar-10', split: Split.TRAIN },
+    });
     expect(description?.classNames).toHaveLength(10);
     await writeCifar(join(root, 'mini'), 5);
     const changed = await service.client.getDataset({ dataset: cifar(join(root, 'mini')) });
@@ -56,7 +63,13 @@ describe('augmentation service', () => {
   });
 
   it('refuses paths outside its roots, by name, by dots and by link, whether they exist or not', async () => {
-    for (const outside of [join(folder, 'secret'), `${root}/../secret`, join(root, 'link'), '/nowhere/at/all', join(root, 'link', 'none')]) {
+    for (const outside of [
+      join(folder, 'secret'),
+      `${root}/../secret`,
+      join(root, 'link'),
+      '/nowhere/at/all',
+      join(root, 'link', 'none'),
+    ]) {
       await expect(service.client.getDataset({ dataset: cifar(outside) })).rejects.toMatchObject({
         code: 'PERMISSION_DENIED',
         violations: [{ field: 'dataset.root' }],
@@ -65,8 +78,12 @@ describe('augmentation service', () => {
   });
 
   it('tells what is missing, unknown or broken', async () => {
-    await expect(service.client.getDataset({ dataset: cifar(join(root, 'none')) })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(service.client.getDataset({ dataset: { name: 'imagenet' } })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(service.client.getDataset({ dataset: cifar(join(root, 'none')) })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await expect(service.client.getDataset({ dataset: { name: 'imagenet' } })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     await expect(service.client.getDataset({ dataset: cifar(join(root, 'cut')) })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('data_batch_3.bin') as string,
@@ -79,7 +96,11 @@ describe('augmentation service', () => {
     ['batch_size', { batchSize: 301, dropLast: true }, 'INVALID_ARGUMENT'],
     ['first_batch', { firstBatch: 6 }, 'INVALID_ARGUMENT'],
     ['transformation', { transformation: undefined }, 'INVALID_ARGUMENT'],
-    ['batch_size', { batchSize: 300, transformation: { kind: { $case: 'evaluation', value: { cropSize: 1024 } } } }, 'RESOURCE_EXHAUSTED'],
+    [
+      'batch_size',
+      { batchSize: 300, transformation: { kind: { $case: 'evaluation', value: { cropSize: 1024 } } } },
+      'RESOURCE_EXHAUSTED',
+    ],
   ] as const)('refuses a stream whose %s cannot be served', async (field, change, code) => {
     const iterator = service.client.streamBatches(epochRequest(change))[Symbol.asyncIterator]();
     await expect(iterator.next()).rejects.toMatchObject({ code, violations: [{ field }] });
@@ -114,7 +135,9 @@ describe('augmentation service', () => {
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'images[1]' }],
     });
-    await expect(service.client.augment({ images: Array(257).fill(png) as Buffer[], transformation })).rejects.toMatchObject({
+    await expect(
+      service.client.augment({ images: Array(257).fill(png) as Buffer[], transformation }),
+    ).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
     });
   });

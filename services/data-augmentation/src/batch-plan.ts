@@ -34,7 +34,10 @@ export function planBatches(size: number, imageBytes: number, options: BatchOpti
   checkBatchSize(size, imageBytes, options);
   const batchCount = dropLast ? Math.floor(size / batchSize) : Math.ceil(size / batchSize);
   if (firstBatch > batchCount) {
-    throw invalidField('first_batch', `got ${firstBatch}; allowed: 0 to ${batchCount}, the number of batches in the epoch`);
+    throw invalidField(
+      'first_batch',
+      `got ${firstBatch}; allowed: 0 to ${batchCount}, the number of batches in the epoch`,
+    );
   }
   const order = options.shuffle ? shuffledIndices(size, options.seed, options.epoch) : null;
   return {
@@ -53,13 +56,23 @@ function checkBatchSize(size: number, imageBytes: number, { batchSize, dropLast 
     throw invalidField('batch_size', `got ${batchSize}; allowed: 1 to ${maxBatchImages}`);
   }
   if (dropLast && size < batchSize) {
-    throw invalidField('batch_size', `got ${batchSize} with drop_last for ${size} images, which leaves no batch; allowed: at most ${size}`);
+    throw invalidField(
+      'batch_size',
+      `got ${batchSize} with drop_last for ${size} images, which leaves no batch; allowed: at most ${size}`,
+    );
   }
   const bytes = Math.min(batchSize, size) * imageBytes;
   if (bytes <= maxBatchBytes) return;
   throw new KindredError(
     'RESOURCE_EXHAUSTED',
     `a batch of ${batchSize} images takes ${bytes} bytes; allowed: ${maxBatchBytes}, which is ${Math.floor(maxBatchBytes / imageBytes)} images of this size`,
-    { violations: [{ field: 'batch_size', description: `got ${batchSize}; allowed: at most ${Math.floor(maxBatchBytes / imageBytes)}` }] },
+    {
+      violations: [
+        {
+          field: 'batch_size',
+          description: `got ${batchSize}; allowed: at most ${Math.floor(maxBatchBytes / imageBytes)}`,
+        },
+      ],
+    },
   );
 }

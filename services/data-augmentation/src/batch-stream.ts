@@ -62,7 +62,11 @@ function batchesAhead(batchBytes: number): number {
   return Math.max(1, Math.min(maxAhead, Math.floor(maxAheadBytes / batchBytes)));
 }
 
-async function makeBatch({ table, transformation, options, plan, workers }: BatchSource, batch: number, signal: AbortSignal): Promise<Batch> {
+async function makeBatch(
+  { table, transformation, options, plan, workers }: BatchSource,
+  batch: number,
+  signal: AbortSignal,
+): Promise<Batch> {
   const indices = plan.indices(batch);
   const { seed, epoch } = options;
   const views = await workers.viewsOf({ images: table, transformation, seed, epoch, indices }, signal);

@@ -24,9 +24,13 @@ export function createDatasetRoots(roots: readonly [string, ...string[]]): Datas
       for (const allowed of all) {
         if (isBelow(await realPathOf(allowed), path)) return path;
       }
-      throw new KindredError('PERMISSION_DENIED', `dataset.root: '${root}' lies outside the data roots of this service; allowed: ${all.join(', ')}`, {
-        violations: [{ field: 'dataset.root', description: `got '${root}'; allowed: paths below ${all.join(', ')}` }],
-      });
+      throw new KindredError(
+        'PERMISSION_DENIED',
+        `dataset.root: '${root}' lies outside the data roots of this service; allowed: ${all.join(', ')}`,
+        {
+          violations: [{ field: 'dataset.root', description: `got '${root}'; allowed: paths below ${all.join(', ')}` }],
+        },
+      );
     },
   };
 }

@@ -38,7 +38,9 @@ export async function findDatasets(roots: readonly string[]): Promise<DatasetKey
       for (const item of await datasetsIn(folder)) found.set(datasetKeyText(item), item);
     }
   }
-  return [...drawn, ...found.values()].sort((a, b) => compare(a.name, b.name) || compare(a.split, b.split) || compare(a.root, b.root));
+  return [...drawn, ...found.values()].sort(
+    (a, b) => compare(a.name, b.name) || compare(a.split, b.split) || compare(a.root, b.root),
+  );
 }
 
 /** A text that differs once files of the dataset were added, removed or written anew; empty for `drawn`. */
@@ -71,7 +73,9 @@ function key(name: string, split: SplitName, root: string): DatasetKey {
 
 async function entriesOf(folder: string): Promise<{ name: string; folder: boolean }[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries.map((entry) => ({ name: entry.name, folder: entry.isDirectory() })).sort((a, b) => compare(a.name, b.name));
+  return entries
+    .map((entry) => ({ name: entry.name, folder: entry.isDirectory() }))
+    .sort((a, b) => compare(a.name, b.name));
 }
 
 async function timeOf(path: string): Promise<string> {

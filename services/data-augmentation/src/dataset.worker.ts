@@ -13,26 +13,31 @@ const splits: Record<SplitName, string> = {
 };
 
 /** Opens the dataset of a resolved key. NOT_FOUND when it is missing, INVALID_ARGUMENT naming the file that is broken. */
-export const open = workerTask(async ({ name, split, root, drawnSize, drawnSeed }: DatasetKey): Promise<OpenDataset> => {
-  // Only STL-10 has an unlabelled part; elsewhere "training and unlabelled" is the training split.
-  const part = split === 'train+unlabeled' && name !== 'stl-10' ? 'train' : split;
-  try {
-    const dataset = await openDataset({
-      name,
-      split: splits[part],
-      root,
-      seed: drawnSeed,
-      count: drawnSize === 0 ? undefined : drawnSize,
-    });
-    const { size, height, width, classNames, contentHash, table } = dataset;
-    return { size, height, width, classNames, contentHash, table };
-  } catch (thrown) {
-    throw asCallersMistake(thrown);
-  }
-});
+export const open = workerTask(
+  async ({ name, split, root, drawnSize, drawnSeed }: DatasetKey): Promise<OpenDataset> => {
+    // Only STL-10 has an unlabelled part; elsewhere "training and unlabelled" is the training split.
+    const part = split === 'train+unlabeled' && name !== 'stl-10' ? 'train' : split;
+    try {
+      const dataset = await openDataset({
+        name,
+        split: splits[part],
+        root,
+        seed: drawnSeed,
+        count: drawnSize === 0 ? undefined : drawnSize,
+      });
+      const { size, height, width, classNames, contentHash, table } = dataset;
+      return { size, height, width, classNames, contentHash, table };
+    } catch (thrown) {
+      throw asCallersMistake(thrown);
+    }
+  },
+);
 
 /** Damaged files are the caller's to mend: the contract calls them INVALID_ARGUMENT. */
 function asCallersMistake(thrown: unknown): unknown {
   if (!isKindredError(thrown, 'DATA_LOSS')) return thrown;
-  return new KindredError('INVALID_ARGUMENT', thrown.message, { resource: thrown.resource ?? undefined, cause: thrown });
+  return new KindredError('INVALID_ARGUMENT', thrown.message, {
+    resource: thrown.resource ?? undefined,
+    cause: thrown,
+  });
 }

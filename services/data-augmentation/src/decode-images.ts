@@ -17,5 +17,9 @@ export async function decodeImages(images: readonly Uint8Array[]): Promise<RgbIm
   });
   if (violations.length === 0) return decoded;
   const first = violations[0]?.description ?? '';
-  throw new KindredError('INVALID_ARGUMENT', `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`, { violations });
+  throw new KindredError(
+    'INVALID_ARGUMENT',
+    `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`,
+    { violations },
+  );
 }

@@ -29,7 +29,12 @@ export interface HandlerParts {
 }
 
 /** Makes the handlers. */
-export function createHandlers({ catalogue, workers, maxStreams, draining }: HandlerParts): AugmentationServiceImplementation {
+export function createHandlers({
+  catalogue,
+  workers,
+  maxStreams,
+  draining,
+}: HandlerParts): AugmentationServiceImplementation {
   let streams = 0;
 
   const acquire = async (reference: DatasetReference | undefined) => {
@@ -54,9 +59,13 @@ export function createHandlers({ catalogue, workers, maxStreams, draining }: Han
     async *streamBatches(request, context) {
       const signal = AbortSignal.any([context.signal, draining]);
       if (streams >= maxStreams) {
-        throw new KindredError('RESOURCE_EXHAUSTED', `${maxStreams} streams of batches are open already; allowed: ${maxStreams}`, {
-          retryAfterMs: 1000,
-        });
+        throw new KindredError(
+          'RESOURCE_EXHAUSTED',
+          `${maxStreams} streams of batches are open already; allowed: ${maxStreams}`,
+          {
+            retryAfterMs: 1000,
+          },
+        );
       }
       streams++;
       let release = (): void => {};
@@ -87,7 +96,8 @@ export function createHandlers({ catalogue, workers, maxStreams, draining }: Han
           );
         }
       } catch (thrown) {
-        if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; go on elsewhere with first_batch');
+        if (draining.aborted)
+          throw new KindredError('UNAVAILABLE', 'the service is ending; go on elsewhere with first_batch');
         throw thrown;
       } finally {
         release();
@@ -111,7 +121,11 @@ function checkAugmentSize(count: number, imageBytes: number): void {
   if (count === 0) throw invalidField('images', `got none; allowed: 1 to ${maxAugmentImages}`);
   const allowed = Math.min(maxAugmentImages, Math.floor(maxAugmentBytes / imageBytes));
   if (count <= allowed) return;
-  throw new KindredError('RESOURCE_EXHAUSTED', `images: got ${count}; allowed: at most ${allowed} a call with views of this size`, {
-    violations: [{ field: 'images', description: `got ${count}; allowed: 1 to ${allowed}` }],
-  });
+  throw new KindredError(
+    'RESOURCE_EXHAUSTED',
+    `images: got ${count}; allowed: at most ${allowed} a call with views of this size`,
+    {
+      violations: [{ field: 'images', description: `got ${count}; allowed: 1 to ${allowed}` }],
+    },
+  );
 }

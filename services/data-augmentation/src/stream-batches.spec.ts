@@ -53,7 +53,12 @@ describe('StreamBatches', () => {
     const order = shuffledIndices(300, 7n, 3);
     const expected = new Uint8Array(300 * 2 * pipeline.viewBytes);
     order.forEach((imageIndex, i) =>
-      pipeline.viewPair(dataset.image(imageIndex), { seed: 7n, epoch: 3, imageIndex }, expected, i * 2 * pipeline.viewBytes),
+      pipeline.viewPair(
+        dataset.image(imageIndex),
+        { seed: 7n, epoch: 3, imageIndex },
+        expected,
+        i * 2 * pipeline.viewBytes,
+      ),
     );
     expect(joined(batches, 'images').equals(expected)).toBe(true);
     expect([...uint32Of(joined(batches, 'indices'), 'indices')]).toEqual([...order]);
@@ -91,11 +96,15 @@ describe('StreamBatches', () => {
     const evaluation = { kind: { $case: 'evaluation', value: { cropSize: 28 } } } as const;
     const request = epochRequest({ transformation: evaluation, shuffle: false, dropLast: true });
     const batches = await read(service.client.streamBatches(request));
-    expect(batches.map(({ count, views, height, width }) => [count, views, height, width])).toEqual(Array(4).fill([64, 1, 28, 28]));
+    expect(batches.map(({ count, views, height, width }) => [count, views, height, width])).toEqual(
+      Array(4).fill([64, 1, 28, 28]),
+    );
     const dataset = await openDataset({ name: 'drawn', split: 'train', seed: 1, count: 300 });
     const expected = new Uint8Array(28 * 28 * 3);
     createEvaluationPipeline({ cropSize: 28 }).view(dataset.image(65), expected, 0);
-    expect(Buffer.from(batches[1]?.images.subarray(expected.length, 2 * expected.length) ?? []).equals(expected)).toBe(true);
+    expect(Buffer.from(batches[1]?.images.subarray(expected.length, 2 * expected.length) ?? []).equals(expected)).toBe(
+      true,
+    );
   });
 
   it('serves two streams at once and answers health while it works', async () => {

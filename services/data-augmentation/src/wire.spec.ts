@@ -50,7 +50,10 @@ describe('wire', () => {
   ])('names simclr.%s when it is out of range', (field, change) => {
     const wire = transformationToWire({ kind: 'simclr', options: { ...options, ...change } });
     expect(() => transformationFromWire(wire)).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', violations: [expect.objectContaining({ field: `transformation.simclr.${field}` })] }),
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        violations: [expect.objectContaining({ field: `transformation.simclr.${field}` })],
+      }),
     );
   });
 });

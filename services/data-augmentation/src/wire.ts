@@ -90,7 +90,13 @@ function simclrFromWire(value: WireSimclr): ResolvedSimclrOptions {
   const maxArea = within(name('max_scale'), value.maxScale, Number.MIN_VALUE, 1, 'above 0, up to 1');
   return {
     size: side(name('size'), value.size),
-    minArea: within(name('min_scale'), value.minScale, Number.MIN_VALUE, maxArea, `above 0, up to max_scale (${maxArea})`),
+    minArea: within(
+      name('min_scale'),
+      value.minScale,
+      Number.MIN_VALUE,
+      maxArea,
+      `above 0, up to max_scale (${maxArea})`,
+    ),
     maxArea,
     jitterProbability: within(name('jitter_probability'), value.jitterProbability, 0, 1, '0 to 1'),
     brightness: within(name('brightness'), value.brightness, 0, Number.MAX_VALUE, '0 or more, finite'),

@@ -1,6 +1,12 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
-import { fields, networkFields, readConfig, serviceAddressVariable, type NetworkConfig } from '@kindred/service-runtime';
+import {
+  fields,
+  networkFields,
+  readConfig,
+  serviceAddressVariable,
+  type NetworkConfig,
+} from '@kindred/service-runtime';
 
 /** Settings of the embedding service. */
 export interface Config {

@@ -95,7 +95,8 @@ async function embedBatches(
       signal.throwIfAborted();
       const batchLabels = int32Of(batch.labels, 'labels');
       uint32Of(batch.indices, 'indices').forEach((index, i) => {
-        if (index >= total) throw new KindredError('ABORTED', `dataset '${dataset.name}' has grown while it was read; start again`);
+        if (index >= total)
+          throw new KindredError('ABORTED', `dataset '${dataset.name}' has grown while it was read; start again`);
         features.set(vectors.subarray(i * dimension, (i + 1) * dimension), index * dimension);
         labels[index] = batchLabels[i] ?? -1;
       });
@@ -106,16 +107,30 @@ async function embedBatches(
     }
   });
   if (completed !== total) {
-    throw new KindredError('ABORTED', `dataset '${dataset.name}' gave ${completed} images of ${total}: it changed while it was read; start again`);
+    throw new KindredError(
+      'ABORTED',
+      `dataset '${dataset.name}' gave ${completed} images of ${total}: it changed while it was read; start again`,
+    );
   }
 }
 
 /** Sends the vectors; nothing of a stream that breaks is stored, so that it can be sent again from its start. */
-async function upsert({ indexId, dimension }: DatasetEmbedding, table: Table, peers: Peers, signal: AbortSignal): Promise<void> {
-  await withPatience(peers.retryMs, signal, () => peers.neighbors.upsert(upsertRequests(indexId, table, dimension), { signal }));
+async function upsert(
+  { indexId, dimension }: DatasetEmbedding,
+  table: Table,
+  peers: Peers,
+  signal: AbortSignal,
+): Promise<void> {
+  await withPatience(peers.retryMs, signal, () =>
+    peers.neighbors.upsert(upsertRequests(indexId, table, dimension), { signal }),
+  );
 }
 
-async function* upsertRequests(indexId: string, { features, labels }: Table, dimension: number): AsyncGenerator<UpsertRequest> {
+async function* upsertRequests(
+  indexId: string,
+  { features, labels }: Table,
+  dimension: number,
+): AsyncGenerator<UpsertRequest> {
   const rows = Math.max(1, Math.floor(upsertBytes / (dimension * 4)));
   for (let start = 0; start < labels.length; start += rows) {
     const end = Math.min(labels.length, start + rows);

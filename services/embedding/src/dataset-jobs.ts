@@ -56,10 +56,16 @@ async function sizeOf({ augmentation }: Peers, dataset: DatasetReference): Promi
 async function checkIndex({ neighbors }: Peers, indexId: string, dimension: number): Promise<void> {
   const { index } = await neighbors.getIndex({ indexId });
   if (index?.dimension === dimension) return;
-  throw new KindredError('INVALID_ARGUMENT', `index '${indexId}' holds vectors of ${index?.dimension ?? 0} numbers; this model gives ${dimension}`, {
-    violations: [{ field: 'index_id', description: `got an index of dimension ${index?.dimension ?? 0}; allowed: ${dimension}` }],
-    resource: { type: 'index', name: indexId },
-  });
+  throw new KindredError(
+    'INVALID_ARGUMENT',
+    `index '${indexId}' holds vectors of ${index?.dimension ?? 0} numbers; this model gives ${dimension}`,
+    {
+      violations: [
+        { field: 'index_id', description: `got an index of dimension ${index?.dimension ?? 0}; allowed: ${dimension}` },
+      ],
+      resource: { type: 'index', name: indexId },
+    },
+  );
 }
 
 /** The answer, or `null` from a service that is not there: the job finds out whether it comes back. */

@@ -5,7 +5,14 @@ import { openDataset } from '@kindred/datasets';
 import { decodeNpyAs } from '@kindred/formats';
 import { Split } from '@kindred/protocol/augmentation';
 import { EmbeddingServiceDefinition, FeatureKind, JobState, type EmbedDatasetJob } from '@kindred/protocol/embedding';
-import { HealthDefinition, connect, float32Of, startService, type Connection, type RunningService } from '@kindred/service-runtime';
+import {
+  HealthDefinition,
+  connect,
+  float32Of,
+  startService,
+  type Connection,
+  type RunningService,
+} from '@kindred/service-runtime';
 import { createArchitecture, encodeModelFile, initialParameters } from '@kindred/simclr';
 import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -89,7 +96,10 @@ describe('embedding service', () => {
       const row = vectors.subarray(i * 16, (i + 1) * 16);
       expect(Math.hypot(...row)).toBeCloseTo(1, 5);
       const pixels = images.value.pixels.subarray(i * 3072, (i + 1) * 3072);
-      const alone = await client.embed({ model: 'a', images: { $case: 'raw', value: { ...images.value, pixels, count: 1 } } });
+      const alone = await client.embed({
+        model: 'a',
+        images: { $case: 'raw', value: { ...images.value, pixels, count: 1 } },
+      });
       float32Of(alone.vectors, 'vectors').forEach((value, j) => expect(value).toBeCloseTo(row[j] ?? NaN, 5));
     }
     const backbone = await client.embed({ model: 'a', images, featureKind: FeatureKind.BACKBONE });
@@ -98,11 +108,20 @@ describe('embedding service', () => {
 
   it('answers a stream in the order of its requests, and keeps one model of two in memory', async () => {
     async function* requests() {
-      for (const [model, count] of [['a', 1], ['b', 2], ['a', 3]] as const) yield { request: { model, images: raw(count) } };
+      for (const [model, count] of [
+        ['a', 1],
+        ['b', 2],
+        ['a', 3],
+      ] as const)
+        yield { request: { model, images: raw(count) } };
     }
     const answers: (string | number | undefined)[][] = [];
     for await (const { response } of client.embedStream(requests())) answers.push([response?.model, response?.count]);
-    expect(answers).toEqual([['a', 1], ['b', 2], ['a', 3]]);
+    expect(answers).toEqual([
+      ['a', 1],
+      ['b', 2],
+      ['a', 3],
+    ]);
     const { models } = await client.listModels({});
     expect(models).toMatchObject([
       { name: 'a', loaded: true, embeddingDimension: 16, backboneDimension: 32, cropSize: 32 },
@@ -113,15 +132,23 @@ describe('embedding service', () => {
   });
 
   it('names what is wrong', async () => {
-    await expect(client.embed({ model: 'none', images: raw(1) })).rejects.toMatchObject({ code: 'NOT_FOUND', resource: { type: 'model', name: 'none' } });
+    await expect(client.embed({ model: 'none', images: raw(1) })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      resource: { type: 'model', name: 'none' },
+    });
     const short = { $case: 'raw' as const, value: { pixels: randomBytes(10), count: 1, height: 32, width: 32 } };
-    await expect(client.embed({ model: 'a', images: short })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'raw.pixels' }] });
+    await expect(client.embed({ model: 'a', images: short })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'raw.pixels' }],
+    });
     const broken = { $case: 'encoded' as const, value: { images: [randomBytes(50), randomBytes(60)] } };
     await expect(client.embed({ model: 'a', images: broken })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'encoded.images[0]' }, { field: 'encoded.images[1]' }],
     });
-    await expect(client.embed({ model: 'a', images: raw(257, 2) })).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    await expect(client.embed({ model: 'a', images: raw(257, 2) })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+    });
     await store.put('runs/broken/model.safetensors', modelFile(3).subarray(0, 5000));
     await expect(client.loadModel({ model: 'broken' })).rejects.toMatchObject({ code: 'DATA_LOSS' });
     await store.delete('runs/broken/model.safetensors');
@@ -144,7 +171,8 @@ describe('embedding service', () => {
     const refused = results.filter(({ status }) => status === 'rejected');
     expect(refused.length).toBeGreaterThan(0);
     expect(refused.length).toBeLessThan(12);
-    for (const result of refused) expect((result as PromiseRejectedResult).reason).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 200 });
+    for (const result of refused)
+      expect((result as PromiseRejectedResult).reason).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 200 });
   });
 
   it('embeds a dataset into the store and an index, over a stream that breaks', async () => {
@@ -166,18 +194,32 @@ describe('embedding service', () => {
     const drawn = await openDataset({ name: 'drawn', split: 'train', count: 600 });
     expect([...labels.data].map(Number)).toEqual([...drawn.labels]);
     const { data: pixels } = drawn.image(511);
-    const single = await client.embed({ model: 'a', images: { $case: 'raw', value: { pixels, count: 1, height: 32, width: 32 } } });
-    float32Of(single.vectors, 'vectors').forEach((value, j) => expect(value).toBeCloseTo(features.data[511 * 16 + j] ?? NaN, 5));
+    const single = await client.embed({
+      model: 'a',
+      images: { $case: 'raw', value: { pixels, count: 1, height: 32, width: 32 } },
+    });
+    float32Of(single.vectors, 'vectors').forEach((value, j) =>
+      expect(value).toBeCloseTo(features.data[511 * 16 + j] ?? NaN, 5),
+    );
     const sent = Buffer.concat(neighbors.received.map(({ vectors }) => vectors));
-    expect(sent.equals(Buffer.from(features.data.buffer, features.data.byteOffset, features.data.byteLength))).toBe(true);
+    expect(sent.equals(Buffer.from(features.data.buffer, features.data.byteOffset, features.data.byteLength))).toBe(
+      true,
+    );
   });
 
   it('refuses a job that cannot succeed, cancels one, and names the service that is gone', async () => {
     const dataset = { name: 'drawn', split: Split.TRAIN, drawnSize: 1500 };
-    await expect(client.startEmbedDataset({ model: 'a', dataset: { name: 'none' } })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await expect(client.startEmbedDataset({ model: 'a', dataset, indexId: 'none' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(client.startEmbedDataset({ model: 'a', dataset: { name: 'none' } })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    await expect(client.startEmbedDataset({ model: 'a', dataset, indexId: 'none' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
     const backbone = { model: 'a', dataset, indexId: 'kin', featureKind: FeatureKind.BACKBONE };
-    await expect(client.startEmbedDataset(backbone)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: 'index_id' }] });
+    await expect(client.startEmbedDataset(backbone)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'index_id' }],
+    });
     const started = await client.startEmbedDataset({ model: 'a', dataset });
     await client.cancelEmbedDataset({ jobId: started.job?.jobId });
     expect(await finished(started.job?.jobId ?? '')).toMatchObject({ state: JobState.CANCELLED, featuresKey: '' });

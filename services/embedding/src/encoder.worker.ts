@@ -35,7 +35,10 @@ export const load = workerTask(({ model, file, threads }: LoadRequest): void => 
   encoders.delete(model);
   try {
     const { architecture, parameters, normalisation } = decodeModelFile(file);
-    encoders.set(model, createEncoder({ architecture, parameters, normalisation, tensorFlow: { intraOpThreads: threads } }));
+    encoders.set(
+      model,
+      createEncoder({ architecture, parameters, normalisation, tensorFlow: { intraOpThreads: threads } }),
+    );
   } catch (thrown) {
     throw damagedModel(thrown, model);
   }
@@ -45,7 +48,8 @@ export const load = workerTask(({ model, file, threads }: LoadRequest): void => 
 export const embed = workerTask(
   ({ model, pixels, count, height, width, kind }: EmbedRequest): Float32Array => {
     const encoder = encoders.get(model);
-    if (encoder === undefined) throw new KindredError('FAILED_PRECONDITION', `model '${model}' is not loaded; load it first`);
+    if (encoder === undefined)
+      throw new KindredError('FAILED_PRECONDITION', `model '${model}' is not loaded; load it first`);
     return encoder.embed(pixels, count, height, width)[kind];
   },
   (vectors) => [vectors.buffer as ArrayBuffer],

@@ -18,12 +18,21 @@ export interface HandlerParts {
 }
 
 /** Makes the handlers. */
-export function createHandlers({ models, jobs, maxQueuedCalls, draining }: HandlerParts): EmbeddingServiceImplementation {
+export function createHandlers({
+  models,
+  jobs,
+  maxQueuedCalls,
+  draining,
+}: HandlerParts): EmbeddingServiceImplementation {
   let calls = 0;
 
   const embed = async (request: EmbedRequest, signal: AbortSignal): Promise<EmbedResponse> => {
     if (calls >= maxQueuedCalls) {
-      throw new KindredError('RESOURCE_EXHAUSTED', `${calls} calls wait already; allowed: ${maxQueuedCalls}; retry later`, { retryAfterMs: 200 });
+      throw new KindredError(
+        'RESOURCE_EXHAUSTED',
+        `${calls} calls wait already; allowed: ${maxQueuedCalls}; retry later`,
+        { retryAfterMs: 200 },
+      );
     }
     calls++;
     try {
@@ -31,7 +40,14 @@ export function createHandlers({ models, jobs, maxQueuedCalls, draining }: Handl
       const { pixels, count } = await modelImages(request, cropSize);
       signal.throwIfAborted();
       const kind = featureKindFromWire(request.featureKind);
-      const vectors = await models.embed({ model: request.model, pixels, count, height: cropSize, width: cropSize, kind });
+      const vectors = await models.embed({
+        model: request.model,
+        pixels,
+        count,
+        height: cropSize,
+        width: cropSize,
+        kind,
+      });
       return { vectors: bytesOf(vectors), count, dimension: vectors.length / count, model: request.model };
     } finally {
       calls--;

@@ -34,10 +34,17 @@ export async function modelImages({ images }: EmbedRequest, side: number): Promi
       }
       const bytes = height * width * 3;
       if (pixels.length !== count * bytes) {
-        throw invalidField('raw.pixels', `got ${pixels.length} bytes; allowed: ${count * bytes} for ${count} images of ${height}×${width}×3`);
+        throw invalidField(
+          'raw.pixels',
+          `got ${pixels.length} bytes; allowed: ${count * bytes} for ${count} images of ${height}×${width}×3`,
+        );
       }
       if (height === side && width === side) return { pixels, count };
-      const list = Array.from({ length: count }, (_, i) => ({ data: pixels.subarray(i * bytes, (i + 1) * bytes), height, width }));
+      const list = Array.from({ length: count }, (_, i) => ({
+        data: pixels.subarray(i * bytes, (i + 1) * bytes),
+        height,
+        width,
+      }));
       return cropped(list, side);
     }
     case undefined:
@@ -62,7 +69,11 @@ async function decodeAll(images: readonly Uint8Array[]): Promise<RgbImage[]> {
   });
   if (violations.length === 0) return decoded;
   const first = violations[0]?.description ?? '';
-  throw new KindredError('INVALID_ARGUMENT', `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`, { violations });
+  throw new KindredError(
+    'INVALID_ARGUMENT',
+    `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`,
+    { violations },
+  );
 }
 
 function checkCount(field: string, count: number): void {

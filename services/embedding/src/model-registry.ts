@@ -153,7 +153,12 @@ async function readFacts(store: ArtifactStore, key: string): Promise<FileFacts> 
   const sha256 = hash.digest('hex');
   try {
     const { architecture, cropSize } = decodeModelFile(Buffer.concat(parts));
-    return { sha256, cropSize, embeddingDimension: architecture.featureDim, backboneDimension: backboneDim(architecture) };
+    return {
+      sha256,
+      cropSize,
+      embeddingDimension: architecture.featureDim,
+      backboneDimension: backboneDim(architecture),
+    };
   } catch {
     return { sha256, cropSize: 0, embeddingDimension: 0, backboneDimension: 0 };
   }

@@ -17,8 +17,14 @@ export interface Peers {
 
 /** Makes the connections; they open with the first call. */
 export function connectPeers(augmentationAddress: string, neighborIndexAddress: string, retryMs: number): Peers {
-  const augmentation = connect(AugmentationServiceDefinition, { service: 'data-augmentation', address: augmentationAddress });
-  const neighbors = connect(NeighborIndexServiceDefinition, { service: 'neighbor-index', address: neighborIndexAddress });
+  const augmentation = connect(AugmentationServiceDefinition, {
+    service: 'data-augmentation',
+    address: augmentationAddress,
+  });
+  const neighbors = connect(NeighborIndexServiceDefinition, {
+    service: 'neighbor-index',
+    address: neighborIndexAddress,
+  });
   return {
     augmentation: augmentation.client,
     neighbors: neighbors.client,
@@ -36,7 +42,11 @@ const pauseMs = 200;
  * Calls `attempt` until it succeeds or fails otherwise than by UNAVAILABLE, for at most `retryMs` without progress.
  * `attempt` calls `progressed` whenever it has got further, which starts the time anew.
  */
-export async function withPatience<T>(retryMs: number, signal: AbortSignal, attempt: (progressed: () => void) => Promise<T>): Promise<T> {
+export async function withPatience<T>(
+  retryMs: number,
+  signal: AbortSignal,
+  attempt: (progressed: () => void) => Promise<T>,
+): Promise<T> {
   let lastProgress = Date.now();
   const progressed = (): void => {
     lastProgress = Date.now();

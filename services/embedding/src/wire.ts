@@ -1,6 +1,11 @@
 // Wire ↔ domain: feature kinds, models, dataset jobs.
 import { Split } from '@kindred/protocol/augmentation';
-import { FeatureKind as WireFeatureKind, JobState as WireJobState, type EmbedDatasetJob, type Model } from '@kindred/protocol/embedding';
+import {
+  FeatureKind as WireFeatureKind,
+  JobState as WireJobState,
+  type EmbedDatasetJob,
+  type Model,
+} from '@kindred/protocol/embedding';
 import type { Job, JobState } from '@kindred/service-runtime';
 import type { DatasetEmbeddingProgress } from './dataset-embedding.js';
 import type { FeatureKind } from './encoder.worker.js';

@@ -12,7 +12,9 @@ const unused = (): never => {
 };
 
 /** A data-augmentation service that knows `drawn` only; it breaks the first stream after `breakAfter` batches. */
-export async function startFakeAugmentation(breakAfter = Infinity): Promise<RunningService & { readonly streams: StreamBatchesRequest[] }> {
+export async function startFakeAugmentation(
+  breakAfter = Infinity,
+): Promise<RunningService & { readonly streams: StreamBatchesRequest[] }> {
   const streams: StreamBatchesRequest[] = [];
   const open = async (reference: { name: string; drawnSize: number } | undefined) => {
     if (reference?.name !== 'drawn') throw notFound('dataset', reference?.name ?? '');
@@ -25,17 +27,24 @@ export async function startFakeAugmentation(breakAfter = Infinity): Promise<Runn
       registrar.add(AugmentationServiceDefinition, {
         listDatasets: unused,
         augment: unused,
-        getDataset: async ({ dataset }) => ({ description: { dataset, size: (await open(dataset)).size, height: 32, width: 32 } }),
+        getDataset: async ({ dataset }) => ({
+          description: { dataset, size: (await open(dataset)).size, height: 32, width: 32 },
+        }),
         async *streamBatches(request) {
           streams.push(request);
           const dataset = await open(request.dataset);
-          const side = request.transformation?.kind?.$case === 'evaluation' ? request.transformation.kind.value.cropSize : 0;
+          const side =
+            request.transformation?.kind?.$case === 'evaluation' ? request.transformation.kind.value.cropSize : 0;
           const pipeline = createEvaluationPipeline({ cropSize: side });
           const batchCount = Math.ceil(dataset.size / request.batchSize);
           for (let batch = request.firstBatch; batch < batchCount; batch++) {
-            if (streams.length === 1 && batch === breakAfter) throw new KindredError('UNAVAILABLE', 'broken by the test');
+            if (streams.length === 1 && batch === breakAfter)
+              throw new KindredError('UNAVAILABLE', 'broken by the test');
             const start = batch * request.batchSize;
-            const indices = Uint32Array.from({ length: Math.min(request.batchSize, dataset.size - start) }, (_, i) => start + i);
+            const indices = Uint32Array.from(
+              { length: Math.min(request.batchSize, dataset.size - start) },
+              (_, i) => start + i,
+            );
             const images = new Uint8Array(indices.length * pipeline.viewBytes);
             indices.forEach((index, i) => pipeline.view(dataset.image(index), images, i * pipeline.viewBytes));
             const labels = Int32Array.from(indices, (index) => dataset.labels[index] ?? -1);
