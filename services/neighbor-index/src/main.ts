@@ -2,15 +2,14 @@
 import { createFolderStore } from '@kindred/artifact-store';
 import { createFaissEngine } from '@kindred/faiss-native';
 import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
-import { createLogger, startService } from '@kindred/service-runtime';
+import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { loadConfig } from './config.js';
 import { createHandlers } from './handlers.js';
 import { createIndexes } from './indexes.js';
 import { createMining } from './mining.js';
 
-const logger = createLogger('neighbor-index');
-
-try {
+await runMain('neighbor-index', async () => {
+  const logger = createLogger('neighbor-index');
   const { network, artifactStore, limits } = loadConfig();
   const store = await createFolderStore(artifactStore);
   const engine = createFaissEngine();
@@ -25,7 +24,4 @@ try {
     onDrain: () => mining.close(),
     onClose: () => engine.close(),
   });
-} catch (error) {
-  logger.fatal({ err: error }, error instanceof Error ? error.message : 'could not start');
-  process.exit(1);
-}
+});
