@@ -135,8 +135,17 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
     failure: { code: ErrorCode; message: string } | null,
     artifacts: readonly string[] = [],
   ): Promise<void> => {
-    entry.log.append(new Date().toISOString(), { kind: 'ended', state, failure });
-    await save(entry, { state, failure, artifacts, tail: entry.log.events.slice(entry.storedEvents) });
+    const time = new Date().toISOString();
+    const event: RunEvent = { number: entry.log.events.length, time, body: { kind: 'ended', state, failure } };
+    const tail = [...entry.log.events.slice(entry.storedEvents), event];
+    const record: RunRecord = { ...entry.record, state, failure, artifacts, tail, updateTime: time };
+    try {
+      await store.saveRecord(record);
+    } finally {
+      // Whoever hears of the end finds it stored; where it cannot be stored, the watchers are still not left waiting.
+      entry.record = record;
+      entry.log.append(time, event.body);
+    }
   };
 
   const goOn = async (entry: Entry): Promise<void> => {
