@@ -16,6 +16,11 @@ export function serviceAddressVariable(name: ServiceName): string {
   return `${variablePrefix(name)}_ADDR`;
 }
 
+/** Where a service listens when nothing else is said, as `host:port`. */
+export function defaultServiceAddress(name: ServiceName): string {
+  return `127.0.0.1:${services[name].port}`;
+}
+
 /** Prefix of a service's own environment variables, e.g. `KINDRED_NEIGHBOR_INDEX`. */
 export function variablePrefix(name: ServiceName): string {
   return `KINDRED_${name.toUpperCase().replaceAll('-', '_')}`;

@@ -49,16 +49,7 @@ export interface NetworkOperations {
 export const portableOperations: NetworkOperations = {
   convolution(x, kernel, stride, padding) {
     // tfjs has no gradient for explicit padding: pad first, then convolve 'valid'.
-    const padded =
-      padding === 0
-        ? x
-        : tf.pad(x, [
-            [0, 0],
-            [padding, padding],
-            [padding, padding],
-            [0, 0],
-          ]);
-    return tf.conv2d(padded, kernel, stride, 'valid');
+    return tf.conv2d(zeroPadded(x, padding), kernel, stride, 'valid');
   },
   batchNorm(x, norm, training) {
     if (!training) {
@@ -85,16 +76,7 @@ export const portableOperations: NetworkOperations = {
     return tf.relu(tf.add(a, b)) as tf.Tensor4D;
   },
   maxPool(x, size, padding) {
-    const padded =
-      padding === 0
-        ? x
-        : tf.pad(x, [
-            [0, 0],
-            [padding, padding],
-            [padding, padding],
-            [0, 0],
-          ]);
-    return tf.maxPool(padded, size, size, 'valid');
+    return tf.maxPool(zeroPadded(x, padding), size, size, 'valid');
   },
   averagePool(x) {
     return tf.mean(x, [1, 2]);
@@ -123,4 +105,11 @@ function normalise(
 
 function moveTowards(running: tf.Tensor1D, batch: tf.Tensor1D): tf.Tensor1D {
   return tf.add(tf.mul(running, tf.scalar(1 - batchNormMomentum)), tf.mul(batch, tf.scalar(batchNormMomentum)));
+}
+
+/** `x` with `padding` rows and columns of zeros on every side. */
+function zeroPadded(x: tf.Tensor4D, padding: number): tf.Tensor4D {
+  if (padding === 0) return x;
+  const sides: [number, number] = [padding, padding];
+  return tf.pad(x, [[0, 0], sides, sides, [0, 0]]);
 }

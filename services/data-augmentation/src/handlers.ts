@@ -1,11 +1,11 @@
 // The RPCs of AugmentationService: requests to domain calls, results to responses.
+import { decodeImageList } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { AugmentationServiceImplementation, DatasetReference } from '@kindred/protocol/augmentation';
 import { bytesOf } from '@kindred/service-runtime';
 import { planBatches } from './batch-plan.js';
 import { streamBatches } from './batch-stream.js';
 import type { DatasetCatalogue } from './dataset-catalogue.js';
-import { decodeImages } from './decode-images.js';
 import { createSendWindow } from './send-window.js';
 import { viewShape } from './transformation.js';
 import type { ViewWorkers } from './view-workers.js';
@@ -110,7 +110,7 @@ export function createHandlers({
       const { images, seed, epoch } = request;
       const shape = viewShape(transformation);
       checkAugmentSize(images.length, shape.bytes);
-      const decoded = await decodeImages(images);
+      const decoded = await decodeImageList(images, 'images');
       const views = await workers.viewsOfLoose({ images: decoded, transformation, seed, epoch }, signal);
       return { images: views, count: images.length, views: shape.views, height: shape.side, width: shape.side };
     },

@@ -1,6 +1,7 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
 import {
+  defaultServiceAddress,
   fields,
   networkFields,
   readConfig,
@@ -39,8 +40,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const neighbors = serviceAddressVariable('neighbor-index');
   const values: Record<string, unknown> = readConfig(environment, {
     ...network.schema,
-    [augmentation]: fields.text().default('127.0.0.1:50051'),
-    [neighbors]: fields.text().default('127.0.0.1:50054'),
+    [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
+    [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(availableParallelism()),
     KINDRED_EMBEDDING_MAX_MODELS: fields.integer(1, 1000).default(4),

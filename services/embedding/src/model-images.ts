@@ -1,7 +1,7 @@
 // From a request's images to the pixels that a model takes: decoded, then cropped to its size at the centre.
 import { centreCrop, type RgbImage } from '@kindred/augmentation';
-import { decodeImage } from '@kindred/datasets';
-import { KindredError, invalidField, toKindredError, type FieldViolation } from '@kindred/errors';
+import { decodeImageList } from '@kindred/datasets';
+import { KindredError, invalidField } from '@kindred/errors';
 import type { EmbedRequest } from '@kindred/protocol/embedding';
 
 /** Images of one call. */
@@ -25,7 +25,7 @@ export async function modelImages({ images }: EmbedRequest, side: number): Promi
   switch (images?.$case) {
     case 'encoded':
       checkCount('encoded.images', images.value.images.length);
-      return cropped(await decodeAll(images.value.images), side);
+      return cropped(await decodeImageList(images.value.images, 'encoded.images'), side);
     case 'raw': {
       const { pixels, count, height, width } = images.value;
       checkCount('raw.count', count);
@@ -57,23 +57,6 @@ function cropped(images: readonly RgbImage[], side: number): ModelImages {
   const pixels = new Uint8Array(images.length * bytes);
   images.forEach((image, i) => centreCrop(image, side, pixels, i * bytes));
   return { pixels, count: images.length };
-}
-
-async function decodeAll(images: readonly Uint8Array[]): Promise<RgbImage[]> {
-  const results = await Promise.allSettled(images.map((image, i) => decodeImage(image, `encoded.images[${i}]`)));
-  const violations: FieldViolation[] = [];
-  const decoded: RgbImage[] = [];
-  results.forEach((result, i) => {
-    if (result.status === 'fulfilled') decoded.push(result.value);
-    else violations.push({ field: `encoded.images[${i}]`, description: toKindredError(result.reason).message });
-  });
-  if (violations.length === 0) return decoded;
-  const first = violations[0]?.description ?? '';
-  throw new KindredError(
-    'INVALID_ARGUMENT',
-    `${violations.length} of ${images.length} images cannot be decoded; first: ${first}`,
-    { violations },
-  );
 }
 
 function checkCount(field: string, count: number): void {

@@ -1,6 +1,7 @@
 // The trainer's settings, from the environment. The only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
 import {
+  defaultServiceAddress,
   fields,
   networkFields,
   readConfig,
@@ -9,7 +10,7 @@ import {
 } from '@kindred/service-runtime';
 
 /** Settings of the trainer service. */
-export interface TrainerConfig {
+export interface Config {
   readonly network: NetworkConfig;
   /** Folder of the artifact store. */
   readonly artifactStore: string;
@@ -26,12 +27,12 @@ export interface TrainerConfig {
 }
 
 /** Reads and checks the environment. @throws KindredError INVALID_ARGUMENT naming each wrong variable. */
-export function readTrainerConfig(environment: NodeJS.ProcessEnv = process.env): TrainerConfig {
+export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const network = networkFields('trainer');
   const augmentation = serviceAddressVariable('data-augmentation');
   const values: Record<string, unknown> = readConfig(environment, {
     ...network.schema,
-    [augmentation]: fields.text().default('127.0.0.1:50051'),
+    [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_TRAINER_THREADS: fields.integer(1, 256).default(availableParallelism()),
     KINDRED_TRAINER_MAX_PENDING_RUNS: fields.integer(1, 100_000).default(100),

@@ -2,14 +2,14 @@
 import { createFolderStore } from '@kindred/artifact-store';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { createLogger, runMain, startService } from '@kindred/service-runtime';
-import { readTrainerConfig } from './config.js';
+import { loadConfig } from './config.js';
 import { createLocalExecutor } from './executor.js';
 import { createHandlers } from './handlers.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
 
 await runMain('trainer', async () => {
-  const config = readTrainerConfig();
+  const config = loadConfig();
   const logger = createLogger('trainer');
   const { artifactStore, dataAugmentationAddress, dataRetryMs } = config;
   const runs = await openRuns({
