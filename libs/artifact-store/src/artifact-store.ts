@@ -33,7 +33,10 @@ export interface PutOptions {
  * put that has returned survives a crash.
  */
 export interface ArtifactStore {
-  /** Writes an object. RESOURCE_EXHAUSTED when there is no space; the object before it then stays whole. */
+  /**
+   * Writes an object. RESOURCE_EXHAUSTED, with the store's place as its resource, when there is no space; the object
+   * before it then stays whole.
+   */
   put(key: string, content: ArtifactContent, options?: PutOptions): Promise<PutResult>;
   /** Reads an object whole. NOT_FOUND if absent. With `sha256`, DATA_LOSS when the content has another hash. */
   get(key: string, sha256?: string): Promise<Uint8Array>;

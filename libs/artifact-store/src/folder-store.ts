@@ -1,18 +1,22 @@
 // The artifact store of one machine: a folder. Written beside, synced, then renamed into place.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { link, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KindredError, notFound, toKindredError } from '@kindred/errors';
 import type { ArtifactContent, ArtifactDescription, ArtifactStore, PutOptions, PutResult } from './artifact-store.js';
 import { checkedKey } from './key.js';
+import { removeAbandoned, unfinishedName } from './unfinished.js';
 
 /** Folder of unfinished writes; what a crash leaves there is removed at the next start. */
 const unfinished = '.unfinished';
-/** Unfinished writes older than this belong to nobody, in milliseconds. */
-const abandonedAfterMs = 3_600_000;
+/** What the system says when there is no room: device full, quota reached, largest file size reached. */
+const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
-/** Opens (and makes) the store in `folder`. Several processes may share one folder. */
+/**
+ * Opens (and makes) the store in `folder`. Several processes may share one folder.
+ * Whatever finds no space is RESOURCE_EXHAUSTED with the folder as its resource.
+ */
 export async function createFolderStore(folder: string): Promise<ArtifactStore> {
   await mkdir(join(folder, unfinished), { recursive: true });
   await removeAbandoned(join(folder, unfinished));
@@ -21,15 +25,17 @@ export async function createFolderStore(folder: string): Promise<ArtifactStore> 
   return {
     async put(key, content, options = {}) {
       const path = pathOf(key);
-      const temporary = join(folder, unfinished, randomUUID());
+      const temporary = join(folder, unfinished, unfinishedName());
       try {
         const result = await writeSynced(temporary, content);
-        await mkdir(dirname(path), { recursive: true });
+        await makeFolder(dirname(path));
         await commit(temporary, path, key, options);
         await syncFolder(dirname(path));
         return result;
       } catch (thrown) {
-        throw toKindredError(thrown);
+        throw noSpaceCodes.includes((thrown as NodeJS.ErrnoException).code)
+          ? noSpace(folder, key, thrown)
+          : toKindredError(thrown);
       } finally {
         await rm(temporary, { force: true });
       }
@@ -99,6 +105,13 @@ async function commit(temporary: string, path: string, key: string, options: Put
   }
 }
 
+/** Makes a folder with those above it; each new one survives a power cut only once the one above it is synced. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
 /** A rename survives a power cut only once its folder is synced, too. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r');
@@ -109,16 +122,15 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-async function removeAbandoned(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    const path = join(folder, name);
-    const found = await stat(path).catch(() => null);
-    if (found !== null && Date.now() - found.mtimeMs > abandonedAfterMs) await rm(path, { force: true });
-  }
-}
-
 async function* listFolder(folder: string, prefix: string): AsyncGenerator<ArtifactDescription> {
-  const names = await readdir(folder, { recursive: true, withFileTypes: true });
+  // Only the prefix's own folder is read: a store may hold a great many objects beside it.
+  const start = prefix.includes('/') ? checkedKey(prefix.slice(0, prefix.lastIndexOf('/'))) : '';
+  const names = await readdir(join(folder, start), { recursive: true, withFileTypes: true }).catch(
+    (thrown: unknown) => {
+      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw toKindredError(thrown);
+    },
+  );
   const keys = names
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length).replace(/^\/+/, ''))
@@ -128,6 +140,15 @@ async function* listFolder(folder: string, prefix: string): AsyncGenerator<Artif
     const found = await stat(join(folder, key)).catch(() => null);
     if (found !== null) yield { key, size: found.size, modifyTime: found.mtime };
   }
+}
+
+function noSpace(folder: string, key: string, cause: unknown): KindredError {
+  return new KindredError(
+    'RESOURCE_EXHAUSTED',
+    `no space left in ${folder} for artifact '${key}' (${(cause as NodeJS.ErrnoException).code}); ` +
+      'free some on its device, or raise its quota, and try again',
+    { resource: { type: 'folder', name: folder }, cause },
+  );
 }
 
 function checkHash(bytes: Uint8Array, expected: string, key: string): void {

@@ -99,10 +99,10 @@ export function toKindredError(thrown: unknown): KindredError {
   if (!(thrown instanceof Error)) return new KindredError('INTERNAL', String(thrown));
   const systemCode = (thrown as NodeJS.ErrnoException).code;
   if (systemCode === 'ENOSPC' || systemCode === 'EDQUOT') {
-    const path = (thrown as NodeJS.ErrnoException).path ?? 'the data folder';
-    return new KindredError('RESOURCE_EXHAUSTED', `no space left on the device of ${path}; free some and try again`, {
-      cause: thrown,
-    });
+    const { path } = thrown as NodeJS.ErrnoException;
+    const message = `no space left on the device of ${path ?? 'the data folder'}; free some and try again`;
+    const resource = path === undefined ? undefined : { type: 'file', name: path };
+    return new KindredError('RESOURCE_EXHAUSTED', message, { resource, cause: thrown });
   }
   if (thrown.name === 'AbortError') return new KindredError('CANCELLED', 'cancelled by the caller', { cause: thrown });
   return new KindredError('INTERNAL', thrown.message, { cause: thrown });

@@ -1,4 +1,7 @@
-// Test support: golden data, temporary folders.
+// Test support: golden data, temporary folders, disks that can be filled, the content of events.
 export { goldenFolder, readGoldenJson, readGoldenNpy } from './golden.js';
 export type { GoldenArray } from './golden.js';
+export { eventContent, measuredFields } from './event-content.js';
+export { fillDisk, smallDisk } from './small-disk.js';
+export type { SmallDisk } from './small-disk.js';
 export { temporaryFolder } from './temporary-folder.js';

@@ -1,0 +1,44 @@
+// Unfinished writes: files named by the process that writes them, so that what a dead one has left is known at once.
+import { randomUUID } from 'node:crypto';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+/** Unfinished writes of other machines older than this belong to nobody, in milliseconds. */
+const abandonedAfterMs = 3_600_000;
+const host = hostname().replace(/[^A-Za-z0-9.-]/g, '-');
+
+/** A name for this process's next unfinished write: `<host>_<pid>_<uuid>`. */
+export function unfinishedName(): string {
+  return `${host}_${process.pid}_${randomUUID()}`;
+}
+
+/**
+ * Removes from `folder` what nobody will finish: files of dead processes of this host (in Kubernetes: of this pod), and
+ * of other hosts once an hour old.
+ */
+export async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => null);
+    if (found !== null && isAbandoned(name, found.mtimeMs)) await rm(path, { force: true });
+  }
+}
+
+function isAbandoned(name: string, modifyTimeMs: number): boolean {
+  if (Date.now() - modifyTimeMs > abandonedAfterMs) return true;
+  const [writer, pid] = name.split('_');
+  if (writer !== host) return false;
+  // A restarted container gives its processes the same ids again.
+  if (Number(pid) === process.pid) return modifyTimeMs < performance.timeOrigin;
+  return !isAlive(Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
