@@ -26,6 +26,8 @@ describe('experiment files', () => {
     const experiment = readExperiment({ text: cifar10 });
     expect(experiment.model_kwargs).toEqual({ head: 'mlp', features_dim: 128, width: 64 });
     expect(experiment.augmentation_kwargs.random_resized_crop).toEqual({ size: 32, scale: [0.2, 1] });
+    expect(experiment).toMatchObject({ checkpoint_steps: 0, limit_steps: 0 });
+    expect(experiment.early_stop).toBeUndefined();
     expect(JSON.parse(canonicalJson(experiment))).toEqual(experiment);
   });
 
@@ -34,10 +36,12 @@ describe('experiment files', () => {
       'optimizer_kwargs.lr': '1e-1',
       'drawn_kwargs.train_size': '500',
       'optimizer_kwargs.nesterov': 'true',
+      early_stop: '{metric: knn, patience: 3}',
     };
     const experiment = readExperiment({ text: cifar10, overrides });
     expect(experiment.optimizer_kwargs).toMatchObject({ lr: 0.1, nesterov: true });
     expect(experiment.drawn_kwargs.train_size).toBe(500);
+    expect(experiment.early_stop).toEqual({ metric: 'knn', patience: 3, min_delta: 0 });
   });
 
   it('names file, line, key and what is allowed', () => {
@@ -54,6 +58,12 @@ describe('experiment files', () => {
 
   it.each([
     ['wrong type', { batch_size: '"many"' }, 'batch_size'],
+    ['half a checkpoint', { checkpoint_steps: '0.5' }, 'checkpoint_steps'],
+    ['a negative limit', { limit_steps: '-1' }, 'limit_steps'],
+    ['another metric', { 'early_stop.metric': 'loss', 'early_stop.patience': '3' }, 'early_stop.metric'],
+    ['no patience', { 'early_stop.metric': 'knn', 'early_stop.patience': '0' }, 'early_stop.patience'],
+    ['a stop without patience', { 'early_stop.metric': 'knn' }, 'early_stop.patience'],
+    ['an impossible rise', { early_stop: '{metric: knn, patience: 1, min_delta: 101}' }, 'early_stop.min_delta'],
     ['missing value', { criterion_kwargs: '{}' }, 'criterion_kwargs.temperature'],
     ['impossible value', { 'criterion_kwargs.temperature': '0' }, 'criterion_kwargs.temperature'],
     ['unknown dataset', { train_db_name: 'mnist' }, 'train_db_name'],

@@ -79,6 +79,18 @@ export const experimentSchema = z
     transformation_kwargs: z.strictObject({ crop_size: whole(1, 1024), normalize }),
     // Ours: a step event for every so many steps.
     log_steps: whole(1, 1_000_000).default(10),
+    // Ours: a checkpoint after every so many steps of the run; 0: after each epoch.
+    checkpoint_steps: whole(0, 1_000_000_000).default(0),
+    // Ours: the run ends well after so many steps; 0: after its last epoch.
+    limit_steps: whole(0, 1_000_000_000).default(0),
+    // Ours: the run ends well once kNN top-1 has not risen by more than `min_delta` percent for `patience` checks.
+    early_stop: z
+      .strictObject({
+        metric: word('knn'),
+        patience: whole(1, 100_000),
+        min_delta: number({ min: 0, max: 100 }).default(0),
+      })
+      .optional(),
   })
   .superRefine((experiment, context) => {
     const [low = 0, high = 0] = experiment.augmentation_kwargs.random_resized_crop.scale;
