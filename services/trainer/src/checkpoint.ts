@@ -1,19 +1,26 @@
-// The state of a run between two epochs, as one safetensors file: parameters, momentum, and where it stands.
+// The state of a run between two steps, as one safetensors file: parameters, momentum, where it stands, config and seed.
 import { KindredError } from '@kindred/errors';
 import { decodeSafetensors, encodeSafetensors, type Tensor } from '@kindred/formats';
 import { modelSpecification, type Architecture, type StateDict } from '@kindred/simclr';
+import type { Progress } from './progress.js';
 
-/** All that a continued run needs. */
+/** All that a continued run needs. Equal runs give equal bytes: nothing in it is measured. */
 export interface Checkpoint {
   readonly parameters: StateDict;
   readonly momentum: StateDict;
-  readonly epochsCompleted: number;
-  readonly stepsCompleted: number;
+  readonly progress: Progress;
+  /**
+   * Key of all chance, a whole number of 64 bits as decimal text. Random numbers are functions of (seed, epoch, image, view), so
+   * that together with the progress it is the whole state of the generator.
+   */
+  readonly seed: string;
   /** The experiment as canonical JSON: a checkpoint is only good for its own experiment. */
   readonly experiment: string;
 }
 
 const momentumPrefix = 'momentum/';
+const version = '2';
+const generator = 'philox4x32-10';
 
 /** The bytes of a checkpoint, tensors in PyTorch's names and layout. */
 export function encodeCheckpoint(architecture: Architecture, checkpoint: Checkpoint): Uint8Array {
@@ -30,9 +37,10 @@ export function encodeCheckpoint(architecture: Architecture, checkpoint: Checkpo
   }
   return encodeSafetensors(tensors, {
     format: 'kindred-checkpoint',
-    version: '1',
-    epochs_completed: String(checkpoint.epochsCompleted),
-    steps_completed: String(checkpoint.stepsCompleted),
+    version,
+    // JSON writes a double with as many digits as it takes to read back the same bits.
+    progress: JSON.stringify(checkpoint.progress),
+    random: JSON.stringify({ generator, seed: checkpoint.seed }),
     experiment: checkpoint.experiment,
   });
 }
@@ -40,8 +48,9 @@ export function encodeCheckpoint(architecture: Architecture, checkpoint: Checkpo
 /** Reads what {@link encodeCheckpoint} wrote. @throws KindredError DATA_LOSS for anything else. */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   const { tensors, metadata } = decodeSafetensors(bytes);
-  if (metadata['format'] !== 'kindred-checkpoint' || metadata['version'] !== '1') {
-    throw new KindredError('DATA_LOSS', `not a checkpoint: its format is '${metadata['format'] ?? ''}'`);
+  if (metadata['format'] !== 'kindred-checkpoint' || metadata['version'] !== version) {
+    const found = `'${metadata['format'] ?? ''}', version '${metadata['version'] ?? ''}'`;
+    throw new KindredError('DATA_LOSS', `not a checkpoint of version ${version}: its format is ${found}`);
   }
   const parameters: Record<string, Float32Array> = {};
   const momentum: Record<string, Float32Array> = {};
@@ -53,8 +62,16 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   return {
     parameters,
     momentum,
-    epochsCompleted: Number(metadata['epochs_completed']),
-    stepsCompleted: Number(metadata['steps_completed']),
+    progress: parse(metadata['progress']) as Progress,
+    seed: (parse(metadata['random']) as { seed: string }).seed,
     experiment: metadata['experiment'] ?? '',
   };
+}
+
+function parse(json: string | undefined): unknown {
+  try {
+    return JSON.parse(json ?? '');
+  } catch (thrown) {
+    throw new KindredError('DATA_LOSS', 'checkpoint: its metadata is no JSON', { cause: thrown });
+  }
 }

@@ -1,45 +1,85 @@
 import { StreamBatchesResponse } from '@kindred/protocol/augmentation';
 import { describe, expect, it } from 'vitest';
-import { trainEpoch } from './epoch.js';
+import { trainEpoch, type EpochStand } from './epoch.js';
+import { beginning } from './progress.js';
 import type { RunEventBody } from './run.js';
 
-async function* batches(count: number): AsyncGenerator<StreamBatchesResponse> {
-  for (let batch = 0; batch < count; batch++) yield StreamBatchesResponse.create({ batch, batchCount: count });
+async function* batches(count: number, first = 0): AsyncGenerator<StreamBatchesResponse> {
+  for (let batch = first; batch < count; batch++) yield StreamBatchesResponse.create({ batch, batchCount: count });
 }
 
 describe('epoch', () => {
   const plan = { batchSize: 4, logSteps: 2 };
+  const start: EpochStand = {
+    progress: { ...beginning, epochsCompleted: 7, stepsCompleted: 35 },
+    elapsed: { seconds: 0, waitedSeconds: 0 },
+  };
+  const surroundings = (events: RunEventBody[] = []) => ({
+    rate: 0.1,
+    signal: new AbortController().signal,
+    emit: (event: RunEventBody) => void events.push(event),
+    between: async () => false,
+  });
 
-  it('gives the mean of the losses and an event for every so many steps', async () => {
+  it('adds up the losses and gives an event for every so many steps', async () => {
     const losses = [4, 2, 3, 1, 5];
     const events: RunEventBody[] = [];
-    const result = await trainEpoch({ step: () => losses.shift() ?? 0 }, plan, 7, {
+    const { progress, stopped } = await trainEpoch({ step: () => losses.shift() ?? 0 }, plan, start, {
+      ...surroundings(events),
       batches: batches(5),
-      rate: 0.1,
-      signal: new AbortController().signal,
-      emit: (event) => events.push(event),
     });
-    expect(result).toMatchObject({ steps: 5, meanLoss: 3 });
+    expect(progress).toMatchObject({ epochSteps: 5, lossTotal: 15, stepsCompleted: 40 });
+    expect(stopped).toBe(false);
     expect(events).toMatchObject([
-      { kind: 'step', epoch: 7, step: 1, loss: 2, learningRate: 0.1 },
+      { kind: 'step', epoch: 7, step: 1, loss: 2, learningRate: 0.1, dataWaitSeconds: expect.any(Number) },
       { kind: 'step', epoch: 7, step: 3, loss: 1 },
     ]);
   });
 
-  it('stops when the loss is no number, and when cancelled', async () => {
+  it('goes on in the middle with the same sums and events, bit for bit', async () => {
+    const losses = [0.1, 0.2, 0.3, 1e-17, 0.7, 1 / 3, 5];
+    const run = async (from: EpochStand, until: number) => {
+      const events: RunEventBody[] = [];
+      const first = from.progress.epochSteps;
+      let next = first;
+      const stand = await trainEpoch({ step: () => losses[next++] ?? NaN }, plan, from, {
+        ...surroundings(events),
+        batches: batches(losses.length, first),
+        between: async ({ progress }) => progress.epochSteps === until,
+      });
+      return { stand, events: events.map((event) => (event.kind === 'step' ? [event.step, event.loss] : [])) };
+    };
+    const whole = await run(start, -1);
+    for (let cut = 1; cut < losses.length; cut++) {
+      const before = await run(start, cut);
+      expect(before.stand.stopped).toBe(true);
+      // What a checkpoint stores is JSON.
+      const after = await run(JSON.parse(JSON.stringify(before.stand)) as EpochStand, -1);
+      expect(after.stand.progress).toEqual(whole.stand.progress);
+      expect([...before.events, ...after.events]).toEqual(whole.events);
+      expect(after.stand.elapsed.seconds).toBeGreaterThanOrEqual(before.stand.elapsed.seconds);
+    }
+  });
+
+  it('stops when the loss is no number, naming the step, and when cancelled', async () => {
+    let calls = 0;
+    const failing = trainEpoch({ step: () => (++calls === 3 ? NaN : 1) }, plan, start, {
+      ...surroundings(),
+      batches: batches(4),
+    });
+    await expect(failing).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('epoch 7, step 2 (step 37 of the run)') as string,
+    });
     const abort = new AbortController();
-    const surroundings = { rate: 0.1, signal: abort.signal, emit: () => {} };
-    await expect(
-      trainEpoch({ step: () => NaN }, plan, 0, { ...surroundings, batches: batches(3) }),
-    ).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     let steps = 0;
     const step = (): number => {
       if (++steps === 2) abort.abort();
       return 1;
     };
-    await expect(trainEpoch({ step }, plan, 0, { ...surroundings, batches: batches(9) })).rejects.toMatchObject({
-      code: 'CANCELLED',
-    });
+    await expect(
+      trainEpoch({ step }, plan, start, { ...surroundings(), signal: abort.signal, batches: batches(9) }),
+    ).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(steps).toBe(2);
   });
 });

@@ -1,57 +1,57 @@
-// One epoch of training steps, with the time that each waited for its data.
+// The steps of one epoch, from its beginning or from a checkpoint in its middle, with the time that each waited for its data.
 import { setImmediate as turn } from 'node:timers/promises';
 import { KindredError } from '@kindred/errors';
 import type { StreamBatchesResponse } from '@kindred/protocol/augmentation';
 import type { Trainer } from '@kindred/tensorflow-native';
+import { notFinite } from './finite.js';
 import type { TrainingPlan } from './plan.js';
-import type { RunEventBody } from './run.js';
+import { afterStep, type Progress } from './progress.js';
+import type { Elapsed, RunEventBody } from './run.js';
 
 /** What an epoch is given. */
 export interface EpochSurroundings {
-  /** The epoch's batches, in order. */
+  /** The epoch's batches, in order, from the first that is not trained yet. */
   readonly batches: AsyncIterable<StreamBatchesResponse>;
   readonly rate: number;
   readonly signal: AbortSignal;
   emit(event: RunEventBody): void;
+  /** Called after each step but the epoch's last one; true: stop here. Its own time does not count as training. */
+  between(stand: EpochStand): Promise<boolean>;
 }
 
-/** What an epoch has done. */
-export interface EpochResult {
-  readonly steps: number;
-  readonly meanLoss: number;
-  readonly seconds: number;
-  /** Part of the time in which steps waited for data, 0 to 1. */
-  readonly dataWaitFraction: number;
+/** Where the run stands in an epoch. */
+export interface EpochStand {
+  readonly progress: Progress;
+  readonly elapsed: Elapsed;
 }
 
 /**
- * Trains one epoch.
+ * Trains what is left of an epoch after `start`. The result's `epochSteps` is the whole epoch's, unless it was stopped.
  * @throws KindredError CANCELLED when `signal` aborts, FAILED_PRECONDITION when the loss is no longer a number.
  */
 export async function trainEpoch(
   trainer: Pick<Trainer, 'step'>,
   plan: Pick<TrainingPlan, 'batchSize' | 'logSteps'>,
-  epoch: number,
-  { batches, rate, signal, emit }: EpochSurroundings,
-): Promise<EpochResult> {
-  const started = performance.now();
-  let waited = 0;
-  let lossTotal = 0;
-  let steps = 0;
-  let logged = { time: started, waited: 0, steps: 0 };
-  let asked = started;
+  start: EpochStand,
+  { batches, rate, signal, emit, between }: EpochSurroundings,
+): Promise<EpochStand & { readonly stopped: boolean }> {
+  const epoch = start.progress.epochsCompleted;
+  let { progress } = start;
+  let { waitedSeconds } = start.elapsed;
+  let began = performance.now() - start.elapsed.seconds * 1000;
+  let logged = { time: performance.now(), waitedSeconds, steps: progress.epochSteps };
+  let asked = performance.now();
+  const elapsed = (): Elapsed => ({ seconds: (performance.now() - began) / 1000, waitedSeconds });
   for await (const batch of batches) {
-    waited += performance.now() - asked;
+    const dataWaitSeconds = (performance.now() - asked) / 1000;
+    waitedSeconds += dataWaitSeconds;
     const loss = trainer.step(batch.images, rate);
     if (!Number.isFinite(loss)) {
-      throw new KindredError(
-        'FAILED_PRECONDITION',
-        `the loss is ${loss} in epoch ${epoch}, step ${batch.batch}; a smaller learning rate may help`,
-      );
+      const { stepsCompleted } = progress;
+      throw notFinite(`the loss is ${loss} in epoch ${epoch}, step ${batch.batch} (step ${stepsCompleted} of the run)`);
     }
-    lossTotal += loss;
-    steps++;
-    if (steps % plan.logSteps === 0) {
+    progress = afterStep(progress, loss);
+    if (progress.epochSteps % plan.logSteps === 0) {
       const now = performance.now();
       const seconds = (now - logged.time) / 1000;
       emit({
@@ -60,17 +60,25 @@ export async function trainEpoch(
         step: batch.batch,
         loss,
         learningRate: rate,
-        pairsPerSecond: ((steps - logged.steps) * plan.batchSize) / seconds,
-        dataWaitFraction: (waited - logged.waited) / 1000 / seconds,
+        pairsPerSecond: ((progress.epochSteps - logged.steps) * plan.batchSize) / seconds,
+        dataWaitFraction: (waitedSeconds - logged.waitedSeconds) / seconds,
+        dataWaitSeconds,
       });
-      logged = { time: now, waited, steps };
+      logged = { time: now, waitedSeconds, steps: progress.epochSteps };
     }
     // A step is one synchronous call; messages of other processes get their turn between two of them.
     await turn();
-    if (signal.aborted)
+    if (signal.aborted) {
       throw new KindredError('CANCELLED', `the run was cancelled in epoch ${epoch} after step ${batch.batch}`);
+    }
+    if (batch.batch + 1 < batch.batchCount) {
+      const paused = performance.now();
+      if (await between({ progress, elapsed: elapsed() })) return { progress, elapsed: elapsed(), stopped: true };
+      const pause = performance.now() - paused;
+      began += pause;
+      logged = { ...logged, time: logged.time + pause };
+    }
     asked = performance.now();
   }
-  const seconds = (performance.now() - started) / 1000;
-  return { steps, meanLoss: lossTotal / steps, seconds, dataWaitFraction: waited / 1000 / seconds };
+  return { progress, elapsed: elapsed(), stopped: false };
 }

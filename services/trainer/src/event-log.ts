@@ -13,7 +13,9 @@ export interface EventLog {
   notify(message: string): void;
   /** Forgets the events from `count` on: the run goes on from a checkpoint, they will come again. */
   cutBack(count: number): void;
-  /** Yields events from `first` on, and notices as they come; ends after an `ended` event or when aborted. */
+  /** While paused, watchers are told what there is and then leave. */
+  setPaused(paused: boolean): void;
+  /** Yields events from `first` on, and notices as they come; ends after an `ended` event, when paused or when aborted. */
   watch(first: number, signal: AbortSignal): AsyncGenerator<Watched, void, undefined>;
 }
 
@@ -27,6 +29,7 @@ export function createEventLog(past: readonly RunEvent[]): EventLog {
   let cuts: number[] = [];
   let cutCount = 0;
   let waiters: Array<() => void> = [];
+  let isPaused = false;
   const wake = (): void => {
     for (const waiter of waiters.splice(0)) waiter();
   };
@@ -52,6 +55,10 @@ export function createEventLog(past: readonly RunEvent[]): EventLog {
       cutCount++;
       wake();
     },
+    setPaused(paused) {
+      isPaused = paused;
+      wake();
+    },
     async *watch(first, signal) {
       let next = first;
       let noticesSeen = noticeCount;
@@ -69,8 +76,8 @@ export function createEventLog(past: readonly RunEvent[]): EventLog {
           yield { event };
           continue;
         }
-        if (signal.aborted || events.at(-1)?.body.kind === 'ended') return;
         if (noticesSeen !== noticeCount || cutsSeen !== cutCount) continue;
+        if (signal.aborted || isPaused || events.at(-1)?.body.kind === 'ended') return;
         await new Promise<void>((resolve) => {
           const done = (): void => {
             signal.removeEventListener('abort', done);

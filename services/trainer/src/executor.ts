@@ -2,22 +2,23 @@
 import type { ChildProcess } from 'node:child_process';
 import { deserializeError, toKindredError, type KindredError } from '@kindred/errors';
 import { forkProcess, workerEntry } from '@kindred/workers';
-import type { EpochRecord, RunEventBody } from './run.js';
+import type { Checkpointed, RunEventBody } from './run.js';
+import type { TrainingJob } from './training-job.js';
 import type { TrainingCommand, TrainingMessage } from './training.worker.js';
-import type { TrainingJob } from './training-loop.js';
 
 /** What the executor hears of a training process. */
 export interface TrainingListener {
   onEvent(time: string, body: RunEventBody): void;
   onNotice(message: string): void;
   /** The state is stored; resolve once the history up to it is, too. */
-  onCommit(checkpoint: Omit<EpochRecord, 'events'>): Promise<void>;
+  onCommit(checkpointed: Checkpointed): Promise<void>;
 }
 
 /** How a training process ended. */
 export type TrainingEnd =
   | { readonly kind: 'done'; readonly artifacts: readonly string[] }
-  | { readonly kind: 'failed'; readonly error: KindredError }
+  /** `stepsCompleted`: the steps of the run that had ended well; null where no step was tried. */
+  | { readonly kind: 'failed'; readonly error: KindredError; readonly stepsCompleted: number | null }
   /** It vanished without a word: killed, or out of memory. */
   | { readonly kind: 'lost'; readonly reason: string };
 
@@ -68,7 +69,11 @@ export function createLocalExecutor(options: LocalExecutorOptions): TrainingExec
 function endOf(child: ChildProcess, listener: TrainingListener): Promise<TrainingEnd> {
   return new Promise((resolve) => {
     let end: TrainingEnd | null = null;
+    let reason = 'it could not be started';
     let committing = Promise.resolve();
+    const fail = (thrown: unknown, stepsCompleted: number | null): void => {
+      end ??= { kind: 'failed', error: toKindredError(thrown), stepsCompleted };
+    };
     child.on('message', (message: TrainingMessage) => {
       switch (message.kind) {
         case 'event':
@@ -76,10 +81,10 @@ function endOf(child: ChildProcess, listener: TrainingListener): Promise<Trainin
         case 'notice':
           return listener.onNotice(message.message);
         case 'commit':
-          committing = listener.onCommit(message.checkpoint).then(
+          committing = listener.onCommit(message.checkpointed).then(
             () => tell(child, { kind: 'committed' }),
             (thrown: unknown) => {
-              end ??= { kind: 'failed', error: toKindredError(thrown) };
+              fail(thrown, message.checkpointed.checkpoint.stepsCompleted);
               child.kill('SIGKILL');
             },
           );
@@ -88,14 +93,13 @@ function endOf(child: ChildProcess, listener: TrainingListener): Promise<Trainin
           end ??= { kind: 'done', artifacts: message.artifacts };
           return;
         case 'failed':
-          end ??= { kind: 'failed', error: deserializeError(message.error) };
+          fail(deserializeError(message.error), message.stepsCompleted);
       }
     });
-    child.on('error', (error) => (end ??= { kind: 'failed', error: toKindredError(error) }));
-    child.on('exit', (code, signal) => {
-      const reason = signal === null ? `exit code ${code}` : `signal ${signal}`;
-      void committing.then(() => resolve(end ?? { kind: 'lost', reason }));
-    });
+    child.on('error', (error) => fail(error, null));
+    child.on('exit', (code, signal) => (reason = signal === null ? `exit code ${code}` : `signal ${signal}`));
+    // 'exit' may overtake messages that a killed process had sent; 'close' comes after the last of them.
+    child.on('close', () => void committing.then(() => resolve(end ?? { kind: 'lost', reason })));
   });
 }
 

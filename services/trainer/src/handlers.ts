@@ -6,7 +6,7 @@ import type { TrainingServiceImplementation } from '@kindred/protocol/training';
 import { createPlan } from './plan.js';
 import type { RunSpecification } from './run.js';
 import type { Runs } from './runs.js';
-import { toWireRun, toWireWatched } from './wire.js';
+import { toWireDamagedRun, toWireRun, toWireWatched } from './wire.js';
 
 const idForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxExperimentLength = 1_000_000;
@@ -28,16 +28,16 @@ export function createHandlers(runs: Runs, draining: AbortSignal): TrainingServi
       return { run: toWireRun(await runs.start(specification)) };
     },
     async getRun({ runId }) {
-      return { run: toWireRun(runs.get(runId)) };
+      const damaged = runs.damaged.find((run) => run.runId === runId);
+      return { run: damaged === undefined ? toWireRun(runs.get(runId)) : toWireDamagedRun(damaged) };
     },
     async listRuns({ pageSize, pageToken }) {
       const size = pageSize === 0 ? defaultPageSize : pageSize;
       if (size > maxPageSize) throw invalidField('page_size', `got ${size}; allowed: at most ${maxPageSize}`);
-      const all = runs.list();
-      const first = pageToken === '' ? 0 : all.findIndex(({ record }) => record.specification.runId === pageToken);
+      const all = [...runs.list().map(toWireRun), ...runs.damaged.map(toWireDamagedRun)];
+      const first = pageToken === '' ? 0 : all.findIndex(({ runId }) => runId === pageToken);
       if (first < 0) throw invalidField('page_token', `got '${pageToken}'; allowed: next_page_token of a page before`);
-      const page = all.slice(first, first + size);
-      return { runs: page.map(toWireRun), nextPageToken: all[first + size]?.record.specification.runId ?? '' };
+      return { runs: all.slice(first, first + size), nextPageToken: all[first + size]?.runId ?? '' };
     },
     async *watchRun({ runId, firstEvent }, { signal }) {
       for await (const watched of runs.watch(runId, Number(firstEvent), AbortSignal.any([signal, draining]))) {

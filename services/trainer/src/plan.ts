@@ -14,6 +14,7 @@ import {
   type Normalisation,
   type SgdOptions,
 } from '@kindred/simclr';
+import type { EarlyStop } from './progress.js';
 import type { RunSpecification } from './run.js';
 
 /** Settings of the weighted kNN check: the reference's (SCAN §3; Wu et al. 2018). */
@@ -33,6 +34,12 @@ export interface TrainingPlan {
   readonly classes: number;
   readonly seed: bigint;
   readonly logSteps: number;
+  /** Steps between two checkpoints; 0: one after each epoch. */
+  readonly checkpointSteps: number;
+  /** Steps after which the run ends; 0: after its last epoch. */
+  readonly limitSteps: number;
+  /** When a run whose kNN top-1 no longer rises ends; null: after its last epoch. */
+  readonly earlyStop: EarlyStop | null;
   /** The batches of a training epoch, from `firstBatch` on. */
   trainingBatches(epoch: number, firstBatch: number): StreamBatchesRequest;
   /** The batches of an evaluation pass, in order, from `firstBatch` on. */
@@ -102,6 +109,9 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     classes: experiment.num_classes,
     seed: BigInt(seed),
     logSteps: experiment.log_steps,
+    checkpointSteps: experiment.checkpoint_steps,
+    limitSteps: experiment.limit_steps,
+    earlyStop: earlyStopOf(experiment),
     trainingBatches: (epoch, firstBatch) =>
       StreamBatchesRequest.create({
         dataset: dataset(experiment.train_db_name, Split.TRAIN_AND_UNLABELED),
@@ -125,6 +135,10 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
         firstBatch,
       }),
   };
+}
+
+function earlyStopOf({ early_stop: stop }: Experiment): EarlyStop | null {
+  return stop === undefined ? null : { patience: stop.patience, minDelta: stop.min_delta };
 }
 
 function scheduleOf({ scheduler, scheduler_kwargs: options }: Experiment): LearningRateSchedule {

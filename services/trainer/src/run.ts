@@ -1,9 +1,19 @@
 // What a run is, as plain data: what was asked for, where it stands, what has happened.
-import type { SerializedError } from '@kindred/errors';
+import type { ErrorCode } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
 
 /** Where a run stands. */
-export type RunState = 'pending' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+export type RunState = 'pending' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
+/** Why a run failed, or is paused. */
+export interface RunFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Steps that had ended well; null where no step was tried. */
+  readonly stepsCompleted: number | null;
+  /** Key of the last good checkpoint; empty: none. */
+  readonly checkpoint: string;
+}
 
 /** What was asked for; never changes. */
 export interface RunSpecification {
@@ -16,18 +26,41 @@ export interface RunSpecification {
   readonly createTime: string;
 }
 
-/** What is kept of a run beside its epochs: `run.json`. */
+/** What is kept of a run beside its commits: `run.json`. */
 export interface RunRecord {
   readonly specification: RunSpecification;
   readonly state: RunState;
   /** Processes that have worked on it. */
   readonly attempts: number;
-  readonly failure: Pick<SerializedError, 'code' | 'message'> | null;
+  /** For a failed or paused run. */
+  readonly failure: RunFailure | null;
   /** Keys of what it has written, once succeeded. */
   readonly artifacts: readonly string[];
   readonly updateTime: string;
-  /** For an ended run: its events after the last epoch record. */
+  /** For an ended run: its events after the last commit. */
   readonly tail: readonly RunEvent[];
+}
+
+/** A state in the artifact store. */
+export interface CheckpointDescription {
+  readonly epochsCompleted: number;
+  /** Steps over all epochs. */
+  readonly stepsCompleted: number;
+  readonly key: string;
+  /** Of its content, lower-case hexadecimal. */
+  readonly sha256: string;
+  /** kNN top-1 of exactly this state in percent; null in the middle of an epoch. */
+  readonly knnTop1: number | null;
+  /** Whether that is the best so far. */
+  readonly best: boolean;
+}
+
+/** Time spent on the epoch under way. Measured, so no part of a checkpoint's content. */
+export interface Elapsed {
+  /** In steps. */
+  readonly seconds: number;
+  /** Of these, waiting for data. */
+  readonly waitedSeconds: number;
 }
 
 /** Something that happened; see the contract for the meaning of each field. */
@@ -40,6 +73,7 @@ export type RunEventBody =
       readonly epochs: number;
       readonly parameterCount: number;
       readonly device: string;
+      readonly limitSteps: number;
     }
   | {
       readonly kind: 'step';
@@ -49,6 +83,7 @@ export type RunEventBody =
       readonly learningRate: number;
       readonly pairsPerSecond: number;
       readonly dataWaitFraction: number;
+      readonly dataWaitSeconds: number;
     }
   | { readonly kind: 'knn'; readonly epochsTrained: number; readonly top1: number; readonly seconds: number }
   | {
@@ -61,7 +96,15 @@ export type RunEventBody =
       readonly residentBytes: number;
       readonly tensorCount: number;
     }
-  | { readonly kind: 'checkpoint'; readonly epochsCompleted: number; readonly key: string; readonly sha256: string }
+  | ({ readonly kind: 'checkpoint' } & CheckpointDescription)
+  | {
+      readonly kind: 'stopped';
+      readonly reason: 'limit-steps' | 'early-stop';
+      readonly stepsCompleted: number;
+      readonly bestKnnTop1: number | null;
+      readonly bestEpochsTrained: number;
+      readonly message: string;
+    }
   | { readonly kind: 'ended'; readonly state: RunState; readonly failure: RunRecord['failure'] };
 
 /** A {@link RunEventBody} in its place in the run's history. */
@@ -77,15 +120,15 @@ export interface Notice {
   readonly message: string;
 }
 
-/** A checkpoint with the events that lead to it: `epochs/00003.json`. */
-export interface EpochRecord {
-  readonly epochsCompleted: number;
-  /** Steps over all epochs. */
-  readonly stepsCompleted: number;
-  /** Key and hash of the state. */
-  readonly key: string;
-  readonly sha256: string;
-  /** Events since the epoch record before. */
+/** A checkpoint to go on from. */
+export interface Checkpointed {
+  readonly checkpoint: CheckpointDescription;
+  readonly elapsed: Elapsed;
+}
+
+/** What makes a checkpoint count, with the events that lead to it: `commits/000000000042.json`. */
+export interface Commit extends Checkpointed {
+  /** Events since the commit before. */
   readonly events: readonly RunEvent[];
 }
 
@@ -94,12 +137,12 @@ export function runKey(runId: string, name: string): string {
   return `runs/${runId}/${name}`;
 }
 
-/** Key of the state after `epochsCompleted` epochs. */
-export function checkpointKey(runId: string, epochsCompleted: number): string {
-  return runKey(runId, `checkpoints/${String(epochsCompleted).padStart(5, '0')}.safetensors`);
+/** Key of the state after `stepsCompleted` steps of the run. */
+export function checkpointKey(runId: string, stepsCompleted: number): string {
+  return runKey(runId, `checkpoints/${String(stepsCompleted).padStart(12, '0')}.safetensors`);
 }
 
-/** Key of the {@link EpochRecord} after `epochsCompleted` epochs. */
-export function epochKey(runId: string, epochsCompleted: number): string {
-  return runKey(runId, `epochs/${String(epochsCompleted).padStart(5, '0')}.json`);
+/** Key of the {@link Commit} after `stepsCompleted` steps of the run. */
+export function commitKey(runId: string, stepsCompleted: number): string {
+  return runKey(runId, `commits/${String(stepsCompleted).padStart(12, '0')}.json`);
 }

@@ -8,10 +8,10 @@ import { createLogger } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import type { RunningTraining, TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
-import { checkpointKey, type RunSpecification } from './run.js';
+import { checkpointKey, commitKey, type RunSpecification } from './run.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
-import type { TrainingJob } from './training-loop.js';
+import type { TrainingJob } from './training-job.js';
 
 const text = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
 const time = '2026-01-01T00:00:00.000Z';
@@ -41,7 +41,7 @@ function scriptedExecutor() {
         ended,
         cancel: () => {
           process.cancelled = true;
-          end({ kind: 'failed', error: new KindredError('CANCELLED', 'cancelled') });
+          end({ kind: 'failed', error: new KindredError('CANCELLED', 'cancelled'), stepsCompleted: 0 });
         },
         kill: () => end({ kind: 'lost', reason: 'signal SIGKILL' }),
       };
@@ -67,16 +67,19 @@ describe('runs', () => {
       maxPendingRuns: 1,
       keepCheckpoints: 2,
     });
-    const epoch = async (process: Awaited<ReturnType<typeof script.next>>, epochsCompleted: number) => {
+    const epoch = async (process: Awaited<ReturnType<typeof script.next>>, epochsCompleted: number, best = 1) => {
       process.listener.onEvent(time, {
         kind: 'knn',
         epochsTrained: epochsCompleted,
         top1: epochsCompleted,
         seconds: 1,
       });
-      const key = checkpointKey(process.job.specification.runId, epochsCompleted);
+      const stepsCompleted = epochsCompleted * 10;
+      const key = checkpointKey(process.job.specification.runId, stepsCompleted);
       const { sha256 } = await artifacts.put(key, new TextEncoder().encode(`state ${epochsCompleted}`));
-      await process.listener.onCommit({ epochsCompleted, stepsCompleted: epochsCompleted * 10, key, sha256 });
+      const checkpoint = { epochsCompleted, stepsCompleted, key, sha256, knnTop1: 1, best: epochsCompleted === best };
+      process.listener.onEvent(time, { kind: 'checkpoint', ...checkpoint });
+      await process.listener.onCommit({ checkpoint, elapsed: { seconds: 0, waitedSeconds: 0 } });
     };
     const watchToEnd = async (runId: string) => {
       for await (const _ of runs.watch(runId, 0, new AbortController().signal));
@@ -94,8 +97,8 @@ describe('runs', () => {
 
     const second = await open('killed');
     const { job } = await second.next(1);
-    expect(job.checkpoint?.key).toBe(checkpointKey('r1', 1));
-    expect(second.runs.get('r1').events.map(({ number }) => number)).toEqual([0]);
+    expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
+    expect(second.runs.get('r1').events.map(({ number }) => number)).toEqual([0, 1]);
     expect(second.runs.get('r1').record.attempts).toBe(2);
   });
 
@@ -103,15 +106,15 @@ describe('runs', () => {
     const first = await open('cut');
     await first.runs.start(specification('r1'));
     const process = await first.next(1);
-    for (const epoch of [1, 2, 3]) await first.epoch(process, epoch);
-    expect(await first.artifacts.describe(checkpointKey('r1', 1))).toBeNull();
-    await truncate(join(folder, 'cut', checkpointKey('r1', 3)), 3);
+    for (const epoch of [1, 2, 3]) await first.epoch(process, epoch, 2);
+    expect(await first.artifacts.describe(checkpointKey('r1', 10))).toBeNull();
+    await truncate(join(folder, 'cut', checkpointKey('r1', 30)), 3);
 
     const second = await open('cut');
     const { job } = await second.next(1);
-    expect(job.checkpoint?.key).toBe(checkpointKey('r1', 2));
-    expect(second.runs.get('r1').notices[0]?.message).toContain(`${checkpointKey('r1', 3)} cannot be used`);
-    expect(second.runs.get('r1').events.length).toBe(2);
+    expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 20));
+    expect(second.runs.get('r1').notices[0]?.message).toContain(`${checkpointKey('r1', 30)} cannot be used`);
+    expect(second.runs.get('r1').events.length).toBe(4);
   });
 
   it('starts a lost training process again, but not for ever', async () => {
@@ -119,9 +122,9 @@ describe('runs', () => {
     await runs.start(specification('r1'));
     await epoch(await next(1), 1);
     (await next(1)).end({ kind: 'lost', reason: 'signal SIGKILL' });
-    for (const attempt of [2, 3]) (await next(attempt)).end({ kind: 'lost', reason: 'signal SIGKILL' });
+    for (const attempt of [2, 3, 4, 5]) (await next(attempt)).end({ kind: 'lost', reason: 'signal SIGKILL' });
     const { record, events } = await watchToEnd('r1');
-    expect(record).toMatchObject({ state: 'failed', attempts: 3, failure: { code: 'INTERNAL' } });
+    expect(record).toMatchObject({ state: 'failed', attempts: 5, failure: { code: 'INTERNAL' } });
     expect(events.at(-1)?.body.kind).toBe('ended');
   });
 
@@ -133,7 +136,7 @@ describe('runs', () => {
     expect((await watchToEnd('r1')).record.state).toBe('cancelled');
     await runs.resume('r1');
     const process = await next(2);
-    expect(process.job.checkpoint?.key).toBe(checkpointKey('r1', 1));
+    expect(process.job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
     process.end({ kind: 'done', artifacts: ['runs/r1/model.safetensors'] });
     expect((await watchToEnd('r1')).record).toMatchObject({
       state: 'succeeded',
@@ -142,7 +145,7 @@ describe('runs', () => {
     await expect(runs.resume('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await expect(runs.cancel('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     const again = await open('cancel');
-    expect(again.runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['knn', 'ended']);
+    expect(again.runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['knn', 'checkpoint', 'ended']);
   });
 
   it('is idempotent by id, and refuses other content and too many', async () => {
@@ -156,5 +159,83 @@ describe('runs', () => {
     await expect(runs.start(specification('r3'))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
     expect(() => runs.get('r9')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }) as Error);
     expect((await runs.cancel('r2')).record.state).toBe('cancelled');
+  });
+
+  it('keeps the last checkpoints and the best one', async () => {
+    const { runs, artifacts, epoch, next } = await open('kept');
+    await runs.start(specification('r1'));
+    const process = await next(1);
+    for (const number of [1, 2, 3, 4, 5]) await epoch(process, number, 2);
+    const kept: string[] = [];
+    for await (const { key } of artifacts.list('runs/r1/checkpoints/')) kept.push(key);
+    expect(kept).toEqual([20, 40, 50].map((steps) => checkpointKey('r1', steps)));
+  });
+
+  it('is paused when something is full, over a restart, until it is resumed', async () => {
+    const first = await open('paused');
+    await first.runs.start(specification('r1'));
+    const process = await first.next(1);
+    await first.epoch(process, 1);
+    process.listener.onEvent(time, { kind: 'knn', epochsTrained: 2, top1: 0, seconds: 1 });
+    const error = new KindredError('RESOURCE_EXHAUSTED', 'no space left in /data; free some');
+    process.end({ kind: 'failed', error, stepsCompleted: 17 });
+    const { record, events } = await first.watchToEnd('r1');
+    expect(record).toMatchObject({
+      state: 'paused',
+      failure: { code: 'RESOURCE_EXHAUSTED', stepsCompleted: 17, checkpoint: checkpointKey('r1', 10) },
+    });
+    expect(record.failure?.message).toContain('/data');
+    expect(events.map(({ body }) => body.kind)).toEqual(['knn', 'checkpoint']);
+
+    const second = await open('paused');
+    expect((await second.watchToEnd('r1')).record.state).toBe('paused');
+    await Promise.all([second.runs.resume('r1'), second.runs.resume('r1')]);
+    const resumed = await second.next(1);
+    expect(resumed.job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
+    resumed.end({ kind: 'done', artifacts: [] });
+    expect((await second.watchToEnd('r1')).record).toMatchObject({ state: 'succeeded', failure: null, attempts: 2 });
+  });
+
+  it('cancels a paused run once', async () => {
+    const { runs, next, watchToEnd } = await open('paused-cancelled');
+    await runs.start(specification('r1'));
+    const error = new KindredError('RESOURCE_EXHAUSTED', 'full');
+    (await next(1)).end({ kind: 'failed', error, stepsCompleted: 0 });
+    await watchToEnd('r1');
+    await Promise.all([runs.cancel('r1'), runs.cancel('r1')]);
+    expect(runs.get('r1').record.state).toBe('cancelled');
+    expect(runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['ended']);
+  });
+
+  it('names the step and the last good checkpoint of a run that failed', async () => {
+    const { runs, epoch, next, watchToEnd } = await open('failed');
+    await runs.start(specification('r1'));
+    const process = await next(1);
+    await epoch(process, 1);
+    const error = new KindredError('FAILED_PRECONDITION', 'the loss is NaN in epoch 1, step 4 (step 14 of the run)');
+    process.end({ kind: 'failed', error, stepsCompleted: 14 });
+    const { record, events } = await watchToEnd('r1');
+    const failure = { code: 'FAILED_PRECONDITION', stepsCompleted: 14, checkpoint: checkpointKey('r1', 10) };
+    expect(record).toMatchObject({ state: 'failed', failure });
+    expect(record.failure?.message).toContain(checkpointKey('r1', 10));
+    expect(events.at(-1)?.body).toMatchObject({ kind: 'ended', failure });
+  });
+
+  it('starts in spite of damaged records, and says which', async () => {
+    const first = await open('damaged');
+    await first.runs.start(specification('r1'));
+    const process = await first.next(1);
+    for (const epoch of [1, 2]) await first.epoch(process, epoch);
+    await first.artifacts.put('runs/r2/run.json', new TextEncoder().encode('{"specification":{"ru'));
+    await truncate(join(folder, 'damaged', commitKey('r1', 20)), 40);
+
+    const second = await open('damaged');
+    expect((await second.next(1)).job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
+    expect(second.runs.get('r1').notices[0]?.message).toContain(commitKey('r1', 20));
+    expect(second.runs.get('r1').events.length).toBe(2);
+    expect(await first.artifacts.describe(commitKey('r1', 20))).toBeNull();
+    expect(second.runs.damaged).toMatchObject([{ runId: 'r2' }]);
+    expect(() => second.runs.get('r2')).toThrow(expect.objectContaining({ code: 'DATA_LOSS' }) as Error);
+    await expect(second.runs.start(specification('r2'))).rejects.toMatchObject({ code: 'DATA_LOSS' });
   });
 });

@@ -1,35 +1,17 @@
 // The pretext task: for each epoch train, fill the memory bank, classify by kNN, checkpoint (SCAN §3.1, SimCLR §2).
 import { KindredError } from '@kindred/errors';
-import { canonicalJson } from '@kindred/experiment';
-import { encodeModelFile, initialParameters, learningRate, modelSpecification, parameterSize } from '@kindred/simclr';
+import { encodeModelFile, learningRate, modelSpecification, parameterSize } from '@kindred/simclr';
 import { createTrainer, loadTensorFlow, type Trainer } from '@kindred/tensorflow-native';
 import type { ArtifactStore } from '@kindred/artifact-store';
 import type { BatchReader } from './batch-reader.js';
-import { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from './checkpoint.js';
-import { trainEpoch } from './epoch.js';
+import { restoreState, saveState, type RestoredState } from './checkpointing.js';
+import { trainEpoch, type EpochStand } from './epoch.js';
+import { allFinite, notFinite } from './finite.js';
 import { checkKnn } from './knn-check.js';
 import { createPlan, knnNeighbours, type TrainingPlan } from './plan.js';
-import { checkpointKey, runKey, type EpochRecord, type RunEventBody, type RunSpecification } from './run.js';
-
-/** What a training process is given. */
-export interface TrainingJob {
-  readonly specification: RunSpecification;
-  /** Where to go on; null: from the beginning. */
-  readonly checkpoint: Pick<EpochRecord, 'key' | 'sha256'> | null;
-  /** Threads that one TensorFlow operation may use. */
-  readonly threads: number;
-}
-
-/** What a training process works with. */
-export interface TrainingSurroundings {
-  readonly reader: BatchReader;
-  readonly artifacts: ArtifactStore;
-  readonly signal: AbortSignal;
-  /** Reports an event. */
-  emit(event: RunEventBody): void;
-  /** Reports a checkpoint; resolves once the event history up to it is stored. */
-  commit(checkpoint: Omit<EpochRecord, 'events'>): Promise<void>;
-}
+import { afterEpoch, beginning, isCheckpointDue, isOver, stopReason, type Progress } from './progress.js';
+import { runKey } from './run.js';
+import type { TrainingJob, TrainingSurroundings } from './training-job.js';
 
 /** Batches that wait while a step runs: enough to hide a hiccup, few enough to stay small. */
 const batchesAhead = 3;
@@ -37,14 +19,13 @@ const batchesAhead = 3;
 /** Trains a run to its end. Returns the keys of what it wrote. @throws KindredError CANCELLED when aborted. */
 export async function runTraining(job: TrainingJob, surroundings: TrainingSurroundings): Promise<string[]> {
   const plan = createPlan(job.specification);
-  const experiment = canonicalJson(job.specification.experiment);
-  const start = await startingPoint(job, plan, experiment, surroundings.artifacts);
+  const start = await restoreState(job, plan, surroundings.artifacts);
   const tensorFlow = { intraOpThreads: job.threads };
-  const { tf } = loadTensorFlow(tensorFlow);
+  loadTensorFlow(tensorFlow);
   const trainer = createTrainer({
     architecture: plan.architecture,
     parameters: start.parameters,
-    momentum: start.epochsCompleted === 0 ? undefined : start.momentum,
+    momentum: start.progress.stepsCompleted === 0 ? undefined : start.momentum,
     optimizer: plan.optimizer,
     temperature: plan.temperature,
     normalisation: plan.normalisation,
@@ -53,66 +34,103 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     tensorFlow,
   });
   try {
-    let stepsCompleted = start.stepsCompleted;
-    if (start.epochsCompleted === 0) await beforeFirstEpoch(trainer, plan, surroundings);
-    let tensorLimit = Infinity;
-    for (let epoch = start.epochsCompleted; epoch < plan.epochs; epoch++) {
-      const result = await trainEpoch(trainer, plan, epoch, {
-        batches: surroundings.reader.stream(plan.trainingBatches(epoch, 0), batchesAhead),
-        rate: learningRate(plan.schedule, plan.baseRate, epoch, plan.epochs),
-        signal: surroundings.signal,
-        emit: surroundings.emit,
-      });
-      stepsCompleted += result.steps;
-      const tensorCount = tf.memory().numTensors;
-      surroundings.emit({
-        kind: 'epoch',
-        epoch,
-        meanLoss: result.meanLoss,
-        seconds: result.seconds,
-        pairsPerSecond: (result.steps * plan.batchSize) / result.seconds,
-        dataWaitFraction: result.dataWaitFraction,
-        residentBytes: process.memoryUsage.rss(),
-        tensorCount,
-      });
-      if (tensorCount > tensorLimit) {
-        throw new KindredError(
-          'INTERNAL',
-          `tensors leak: ${tensorCount} after epoch ${epoch}, ${tensorLimit} after the first`,
-        );
-      }
-      tensorLimit = tensorCount;
-      await evaluate(trainer, plan, epoch + 1, surroundings);
-      await saveCheckpoint(
-        job,
-        plan,
-        { ...trainer.state(), epochsCompleted: epoch + 1, stepsCompleted, experiment },
-        surroundings,
-      );
-    }
-    return [await saveModel(job, plan, trainer, surroundings.artifacts)];
+    surroundings.onStep(start.progress.stepsCompleted);
+    if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, surroundings);
+    const end = await trainEpochs(job, plan, trainer, start, surroundings);
+    reportStop(end, plan, surroundings);
+    return [await saveModel(job, plan, trainer, end, surroundings.artifacts)];
   } finally {
     trainer.dispose();
   }
 }
 
-async function startingPoint(
-  { specification, checkpoint }: TrainingJob,
+async function trainEpochs(
+  job: TrainingJob,
   plan: TrainingPlan,
-  experiment: string,
-  artifacts: ArtifactStore,
-): Promise<Checkpoint> {
-  if (checkpoint === null) {
-    const seed = Number(BigInt.asUintN(32, plan.seed));
-    const parameters = initialParameters(plan.architecture, seed);
-    return { parameters, momentum: {}, epochsCompleted: 0, stepsCompleted: 0, experiment };
+  trainer: Trainer,
+  start: RestoredState,
+  surroundings: TrainingSurroundings,
+): Promise<Progress> {
+  const { reader, signal, emit } = surroundings;
+  let { progress, elapsed } = start;
+  let tensorLimit = Infinity;
+  while (!isOver(progress, plan)) {
+    const epoch = progress.epochsCompleted;
+    const result = await trainEpoch(
+      trainer,
+      plan,
+      { progress, elapsed },
+      {
+        batches: reader.stream(plan.trainingBatches(epoch, progress.epochSteps), batchesAhead),
+        rate: learningRate(plan.schedule, plan.baseRate, epoch, plan.epochs),
+        signal,
+        emit,
+        async between(stand) {
+          surroundings.onStep(stand.progress.stepsCompleted);
+          if (isCheckpointDue(stand.progress, plan)) {
+            await saveState(job, plan, trainer, { ...stand, knnTop1: null }, surroundings);
+          }
+          return isOver(stand.progress, plan);
+        },
+      },
+    );
+    progress = result.progress;
+    if (result.stopped) break;
+    surroundings.onStep(progress.stepsCompleted);
+    tensorLimit = reportEpoch(result, plan, tensorLimit, surroundings);
+    elapsed = { seconds: 0, waitedSeconds: 0 };
+    const knnTop1 = await evaluate(trainer, plan, progress, surroundings);
+    progress = afterEpoch(progress, knnTop1, plan);
+    if (isCheckpointDue(progress, plan)) {
+      await saveState(job, plan, trainer, { progress, elapsed, knnTop1 }, surroundings);
+    }
   }
-  const loaded = decodeCheckpoint(await artifacts.get(checkpoint.key, checkpoint.sha256));
-  if (loaded.experiment === experiment) return loaded;
+  return progress;
+}
+
+/** Returns the number of tensors alive, the most that there may be after the next epoch. */
+function reportEpoch(
+  { progress, elapsed: { seconds, waitedSeconds } }: EpochStand,
+  plan: TrainingPlan,
+  tensorLimit: number,
+  { emit }: TrainingSurroundings,
+): number {
+  const { epochsCompleted: epoch, epochSteps, lossTotal } = progress;
+  const tensorCount = loadTensorFlow().tf.memory().numTensors;
+  emit({
+    kind: 'epoch',
+    epoch,
+    meanLoss: lossTotal / epochSteps,
+    seconds,
+    pairsPerSecond: (epochSteps * plan.batchSize) / seconds,
+    dataWaitFraction: waitedSeconds / seconds,
+    residentBytes: process.memoryUsage.rss(),
+    tensorCount,
+  });
+  if (tensorCount <= tensorLimit) return tensorCount;
   throw new KindredError(
-    'FAILED_PRECONDITION',
-    `${checkpoint.key} belongs to another experiment than run ${specification.runId}`,
+    'INTERNAL',
+    `tensors leak: ${tensorCount} after epoch ${epoch}, ${tensorLimit} after the one before`,
   );
+}
+
+/** Says why a run stops before its last epoch, if it does. */
+function reportStop(progress: Progress, plan: TrainingPlan, { emit }: TrainingSurroundings): void {
+  const reason = stopReason(progress, plan);
+  if (reason === null) return;
+  const { best, stepsCompleted } = progress;
+  const message =
+    reason === 'limit-steps'
+      ? `limit_steps: ${stepsCompleted} steps are done`
+      : `early_stop: kNN top-1 has not risen by more than ${plan.earlyStop?.minDelta} % in the last ${progress.checksSinceRise} checks`;
+  emit({
+    kind: 'stopped',
+    reason,
+    stepsCompleted,
+    bestKnnTop1: best?.top1 ?? null,
+    bestEpochsTrained: best?.epochsTrained ?? 0,
+    message,
+  });
 }
 
 async function beforeFirstEpoch(
@@ -122,7 +140,7 @@ async function beforeFirstEpoch(
 ): Promise<void> {
   const started = performance.now();
   const steps = await countSteps(plan, surroundings.reader);
-  const { trainSize, validationSize, top1 } = await knn(trainer, plan, surroundings);
+  const { trainSize, validationSize, top1 } = await knn(trainer, plan, beginning, surroundings);
   const trainable = modelSpecification(plan.architecture).filter((parameter) => parameter.trainable);
   surroundings.emit({
     kind: 'started',
@@ -132,6 +150,7 @@ async function beforeFirstEpoch(
     epochs: plan.epochs,
     parameterCount: trainable.reduce((total, { shape }) => total + parameterSize(shape), 0),
     device: trainer.device,
+    limitSteps: plan.limitSteps,
   });
   surroundings.emit({ kind: 'knn', epochsTrained: 0, top1, seconds: (performance.now() - started) / 1000 });
 }
@@ -145,21 +164,27 @@ async function countSteps(plan: TrainingPlan, reader: BatchReader): Promise<numb
   });
 }
 
+/** The check after an epoch whose steps are done: kNN top-1 in percent. */
 async function evaluate(
   trainer: Trainer,
   plan: TrainingPlan,
-  epochsTrained: number,
+  progress: Progress,
   surroundings: TrainingSurroundings,
-): Promise<void> {
+): Promise<number> {
   const started = performance.now();
-  const { top1 } = await knn(trainer, plan, surroundings);
-  surroundings.emit({ kind: 'knn', epochsTrained, top1, seconds: (performance.now() - started) / 1000 });
+  const { top1 } = await knn(trainer, plan, progress, surroundings);
+  const seconds = (performance.now() - started) / 1000;
+  surroundings.emit({ kind: 'knn', epochsTrained: progress.epochsCompleted + 1, top1, seconds });
+  return top1;
 }
 
-function knn(trainer: Trainer, plan: TrainingPlan, { reader, signal }: TrainingSurroundings) {
+function knn(trainer: Trainer, plan: TrainingPlan, progress: Progress, { reader, signal }: TrainingSurroundings) {
   const embed = (images: Uint8Array, count: number): Float32Array => {
     if (signal.aborted) throw new KindredError('CANCELLED', 'the run was cancelled');
-    return trainer.evaluate(images, count).embedding;
+    const { embedding } = trainer.evaluate(images, count);
+    // The last step may have overflowed after its loss was computed.
+    if (allFinite(embedding)) return embedding;
+    throw notFinite(`an embedding is not finite after ${progress.stepsCompleted} steps of the run`);
   };
   return checkKnn(
     embed,
@@ -169,29 +194,23 @@ function knn(trainer: Trainer, plan: TrainingPlan, { reader, signal }: TrainingS
   );
 }
 
-async function saveCheckpoint(
-  { specification: { runId } }: TrainingJob,
-  plan: TrainingPlan,
-  checkpoint: Checkpoint,
-  { artifacts, emit, commit }: TrainingSurroundings,
-): Promise<void> {
-  const { epochsCompleted, stepsCompleted } = checkpoint;
-  const key = checkpointKey(runId, epochsCompleted);
-  const { sha256 } = await artifacts.put(key, encodeCheckpoint(plan.architecture, checkpoint));
-  emit({ kind: 'checkpoint', epochsCompleted, key, sha256 });
-  await commit({ epochsCompleted, stepsCompleted, key, sha256 });
-}
-
 async function saveModel(
   { specification }: TrainingJob,
   plan: TrainingPlan,
   trainer: Trainer,
+  { epochsCompleted, stepsCompleted }: Progress,
   artifacts: ArtifactStore,
 ): Promise<string> {
   const { runId, experiment, seed } = specification;
   const { architecture, normalisation, cropSize } = plan;
   const { parameters } = trainer.state();
-  const origin = { run: runId, dataset: experiment.train_db_name, epochs: String(plan.epochs), seed };
+  const origin = {
+    run: runId,
+    dataset: experiment.train_db_name,
+    epochs: String(epochsCompleted),
+    steps: String(stepsCompleted),
+    seed,
+  };
   const key = runKey(runId, 'model.safetensors');
   await artifacts.put(key, encodeModelFile({ architecture, parameters, normalisation, cropSize, origin }));
   return key;

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RunState, type RunEvent } from '@kindred/protocol/training';
+import { decodeSafetensors } from '@kindred/formats';
+import { RunState, StopReason, type RunEvent } from '@kindred/protocol/training';
 import type { RunningService } from '@kindred/service-runtime';
-import { temporaryFolder } from '@kindred/testing';
+import { eventContent, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFakeAugmentation } from './spec/fake-augmentation.js';
 import { startTrainerProcess } from './spec/trainer-process.js';
@@ -19,6 +20,8 @@ const overrides = {
   'augmentation_kwargs.random_resized_crop.size': '8',
   'transformation_kwargs.crop_size': '8',
   log_steps: '2',
+  // Six steps an epoch: checkpoints in the middle of epochs and at their ends.
+  checkpoint_steps: '4',
 };
 
 type Trainer = Awaited<ReturnType<typeof startTrainerProcess>>;
@@ -27,6 +30,7 @@ describe('a run in real processes', () => {
   const folder = temporaryFolder();
   let augmentation: RunningService;
   const trainers: Trainer[] = [];
+  let calmHistory: RunEvent[] = [];
   beforeAll(async () => {
     augmentation = await startFakeAugmentation();
   });
@@ -52,17 +56,11 @@ describe('a run in real processes', () => {
     createHash('sha256')
       .update(readFileSync(join(folder, name, 'runs/r1/model.safetensors')))
       .digest('hex');
-  /** What of an event is the same in every run of the same content: all but times and speeds. */
-  const timeless = ({ number, kind }: RunEvent): unknown => {
-    const measured = ['seconds', 'pairsPerSecond', 'dataWaitFraction', 'residentBytes'];
-    const value = Object.fromEntries(Object.entries(kind?.value ?? {}).filter(([key]) => !measured.includes(key)));
-    return { number, case: kind?.$case, value };
-  };
-
   it('ends with bit-identical weights and history after kill -9 of the trainer in mid-epoch', async () => {
     const calm = await start('calm');
     await calm.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
     const history = await watch(calm, () => false);
+    calmHistory = history;
     const { run } = await calm.client.getRun({ runId: 'r1' });
     expect(run).toMatchObject({ state: RunState.SUCCEEDED, epochsCompleted: 4, attempts: 1, model: 'r1' });
     expect(run?.knnTop1.length).toBe(4);
@@ -70,7 +68,8 @@ describe('a run in real processes', () => {
 
     const killed = await start('killed');
     await killed.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
-    await watch(killed, ({ kind }) => kind?.$case === 'stepCompleted' && kind.value.epoch === 2);
+    // The checkpoint after 16 steps lies in the middle of the third epoch.
+    await watch(killed, ({ kind }) => kind?.$case === 'checkpointWritten' && kind.value.stepsCompleted === 16n);
     await killed.kill();
 
     const revived = await start('killed');
@@ -80,7 +79,67 @@ describe('a run in real processes', () => {
       attempts: 2,
     });
     expect(modelHash('killed')).toBe(modelHash('calm'));
-    expect(revivedHistory.map(timeless)).toEqual(history.map(timeless));
+    expect(eventContent(revivedHistory)).toEqual(eventContent(history));
+  });
+
+  it('stops after limit_steps, with the steps of the whole run up to there', async () => {
+    const trainer = await start('limited');
+    const change = { checkpoint_steps: '0', limit_steps: '8' };
+    await trainer.client.startRun({ runId: 'r1', experiment, overrides: { ...overrides, ...change }, seed: 7n });
+    const events = await watch(trainer, () => false);
+    const { run } = await trainer.client.getRun({ runId: 'r1' });
+    expect(run).toMatchObject({ state: RunState.SUCCEEDED, stepsCompleted: 8n, epochsCompleted: 1, model: 'r1' });
+    expect(events.slice(-3).map(({ kind }) => kind)).toMatchObject([
+      { $case: 'checkpointWritten', value: { stepsCompleted: 8n, knnTop1: undefined, best: false } },
+      { $case: 'stopped', value: { reason: StopReason.LIMIT_STEPS, stepsCompleted: 8n, bestEpochsTrained: 1 } },
+      { $case: 'ended', value: { state: RunState.SUCCEEDED } },
+    ]);
+    const losses = (of: RunEvent[]) =>
+      of.flatMap(({ kind }) => (kind?.$case === 'stepCompleted' ? [kind.value.loss] : []));
+    expect(losses(events)).toEqual(losses(calmHistory).slice(0, 4));
+    expect(existsSync(join(folder, 'limited/runs/r1/reserve'))).toBe(false);
+  });
+
+  it('stops early, and a process that is killed after the last check stops for the same reason', async () => {
+    // No check can rise by 100 %: the second one is the end.
+    const change = { early_stop: '{metric: knn, patience: 1, min_delta: 100}' };
+    const request = { runId: 'r1', experiment, overrides: { ...overrides, ...change }, seed: 7n };
+    const calm = await start('early');
+    await calm.client.startRun(request);
+    const history = await watch(calm, () => false);
+    expect(history.slice(-2).map(({ kind }) => kind)).toMatchObject([
+      { $case: 'stopped', value: { reason: StopReason.EARLY_STOP, stepsCompleted: 12n } },
+      { $case: 'ended', value: { state: RunState.SUCCEEDED } },
+    ]);
+    const killed = await start('early-killed');
+    await killed.client.startRun(request);
+    await watch(killed, ({ kind }) => kind?.$case === 'checkpointWritten' && kind.value.stepsCompleted === 12n);
+    await killed.kill();
+    const revived = await start('early-killed');
+    expect(eventContent(await watch(revived, () => false))).toEqual(eventContent(history));
+    expect(modelHash('early-killed')).toBe(modelHash('early'));
+  });
+
+  it('stops when numbers overflow, naming the step and the last good checkpoint, and keeps that', async () => {
+    const trainer = await start('overflow');
+    // Each step multiplies the weights by 1 - 1000.
+    const change = { 'optimizer_kwargs.lr': '1000', 'optimizer_kwargs.weight_decay': '1', checkpoint_steps: '1' };
+    await trainer.client.startRun({ runId: 'r1', experiment, overrides: { ...overrides, ...change }, seed: 7n });
+    const events = await watch(trainer, () => false);
+    const { run } = await trainer.client.getRun({ runId: 'r1' });
+    const checkpoints = events.flatMap(({ kind }) => (kind?.$case === 'checkpointWritten' ? [kind.value] : []));
+    const last = checkpoints.at(-1);
+    expect(run).toMatchObject({
+      state: RunState.FAILED,
+      failure: { code: 'FAILED_PRECONDITION', checkpoint: last?.key },
+    });
+    expect(run?.failure?.message).toMatch(
+      /not finite after \d+ steps of the run|the loss is (NaN|-?Infinity) in epoch/,
+    );
+    expect(run?.failure?.message).toContain(last?.key);
+    expect(run?.failure?.stepsCompleted).toBeGreaterThanOrEqual(last?.stepsCompleted ?? NaN);
+    const { tensors } = decodeSafetensors(readFileSync(join(folder, 'overflow', last?.key ?? '')));
+    for (const [name, { data }] of tensors) expect((data as Float32Array).every(Number.isFinite), name).toBe(true);
   });
 
   it('answers while it trains, cancels, and resumes to the same end', async () => {

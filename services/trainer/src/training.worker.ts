@@ -2,8 +2,9 @@
 import { createFolderStore } from '@kindred/artifact-store';
 import { KindredError, serializeError, type SerializedError } from '@kindred/errors';
 import { createBatchReader } from './batch-reader.js';
-import type { EpochRecord, RunEventBody } from './run.js';
-import { runTraining, type TrainingJob } from './training-loop.js';
+import type { Checkpointed, RunEventBody } from './run.js';
+import type { TrainingJob } from './training-job.js';
+import { runTraining } from './training-loop.js';
 
 /** From the service: what to do, stop, or "the history up to your checkpoint is stored". */
 export type TrainingCommand =
@@ -21,9 +22,9 @@ export type TrainingCommand =
 export type TrainingMessage =
   | { readonly kind: 'event'; readonly time: string; readonly body: RunEventBody }
   | { readonly kind: 'notice'; readonly message: string }
-  | { readonly kind: 'commit'; readonly checkpoint: Omit<EpochRecord, 'events'> }
+  | { readonly kind: 'commit'; readonly checkpointed: Checkpointed }
   | { readonly kind: 'done'; readonly artifacts: string[] }
-  | { readonly kind: 'failed'; readonly error: SerializedError };
+  | { readonly kind: 'failed'; readonly error: SerializedError; readonly stepsCompleted: number | null };
 
 const cancelled = new AbortController();
 let committed: () => void = () => {};
@@ -50,32 +51,38 @@ async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Prom
     { address: command.dataAugmentationAddress, retryMs: command.dataRetryMs },
     (message) => send({ kind: 'notice', message }),
   );
+  let stepsCompleted: number | null = null;
   try {
     const artifacts = await runTraining(command.job, {
       reader,
       artifacts: await createFolderStore(command.artifactStore),
       signal: cancelled.signal,
       emit: (body) => send({ kind: 'event', time: new Date().toISOString(), body }),
-      commit: (checkpoint) =>
-        new Promise((resolve, reject) => {
-          committed = resolve;
-          cancelled.signal.addEventListener(
-            'abort',
-            () => reject(new KindredError('CANCELLED', 'the run was cancelled')),
-            {
-              once: true,
-            },
-          );
-          send({ kind: 'commit', checkpoint });
-        }),
+      onStep: (completed) => (stepsCompleted = completed),
+      commit,
     });
     send({ kind: 'done', artifacts });
   } catch (thrown) {
-    send({ kind: 'failed', error: serializeError(thrown) });
+    send({ kind: 'failed', error: serializeError(thrown), stepsCompleted });
   } finally {
     await reader.close();
     process.disconnect();
   }
+}
+
+/** Resolves once the service has stored the history up to the checkpoint. @throws KindredError CANCELLED when aborted. */
+async function commit(checkpointed: Checkpointed): Promise<void> {
+  const { signal } = cancelled;
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => reject(new KindredError('CANCELLED', 'the run was cancelled'));
+    committed = () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    send({ kind: 'commit', checkpointed });
+  });
 }
 
 function send(message: TrainingMessage): void {

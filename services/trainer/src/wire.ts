@@ -2,16 +2,23 @@
 import { canonicalJson } from '@kindred/experiment';
 import * as training from '@kindred/protocol/training';
 import type { Watched } from './event-log.js';
-import { runKey, type Notice, type RunEvent, type RunEventBody, type RunState } from './run.js';
-import type { RunView } from './runs.js';
+import { runKey, type Notice, type RunEvent, type RunEventBody, type RunFailure, type RunState } from './run.js';
+import type { RunView } from './run-entry.js';
+import type { DamagedRun } from './runs.js';
 
 const states: Record<RunState, training.RunState> = {
   pending: training.RunState.PENDING,
   running: training.RunState.RUNNING,
+  paused: training.RunState.PAUSED,
   succeeded: training.RunState.SUCCEEDED,
   failed: training.RunState.FAILED,
   cancelled: training.RunState.CANCELLED,
 };
+
+const stopReasons = {
+  'limit-steps': training.StopReason.LIMIT_STEPS,
+  'early-stop': training.StopReason.EARLY_STOP,
+} as const;
 
 /** A run as the contract's message. */
 export function toWireRun({ record, events, notices }: RunView): training.Run {
@@ -19,8 +26,8 @@ export function toWireRun({ record, events, notices }: RunView): training.Run {
   const bodies = events.map(({ body }) => body);
   const epochs = bodies.filter((body) => body.kind === 'epoch');
   const checks = bodies.filter((body) => body.kind === 'knn');
-  const checkpoint = bodies.findLast((body) => body.kind === 'checkpoint');
-  const started = bodies.find((body) => body.kind === 'started');
+  const checkpoints = bodies.filter((body) => body.kind === 'checkpoint');
+  const written = [checkpoints.findLast(({ best }) => best)?.key, checkpoints.at(-1)?.key];
   const model = runKey(specification.runId, 'model.safetensors');
   return {
     runId: specification.runId,
@@ -29,19 +36,29 @@ export function toWireRun({ record, events, notices }: RunView): training.Run {
     dataRoot: specification.dataRoot,
     seed: BigInt(specification.seed),
     epochsCompleted: epochs.length,
-    stepsCompleted: BigInt(epochs.length * (started?.stepsPerEpoch ?? 0)),
+    stepsCompleted: BigInt(stepsIn(bodies)),
     attempts: record.attempts,
     createTime: new Date(specification.createTime),
     updateTime: new Date(record.updateTime),
-    failure: failure === null ? undefined : { ...failure },
+    failure: failure === null ? undefined : toWireFailure(failure),
     untrainedKnnTop1: checks.find(({ epochsTrained }) => epochsTrained === 0)?.top1,
     knnTop1: checks.filter(({ epochsTrained }) => epochsTrained > 0).map(({ top1 }) => top1),
     meanLoss: epochs.map(({ meanLoss }) => meanLoss),
     model: record.artifacts.includes(model) ? specification.runId : '',
-    artifacts: [...record.artifacts, ...(checkpoint === undefined ? [] : [checkpoint.key])],
+    artifacts: [...record.artifacts, ...new Set(written.filter((key) => key !== undefined))],
     eventCount: BigInt(events.length),
     notices: notices.map(toWireNotice),
   };
+}
+
+/** A run that could not be read: failed, with nothing known of it but its id. */
+export function toWireDamagedRun({ runId, notice }: DamagedRun): training.Run {
+  return training.Run.fromPartial({
+    runId,
+    state: training.RunState.FAILED,
+    failure: { code: 'DATA_LOSS', message: notice.message },
+    notices: [toWireNotice(notice)],
+  });
 }
 
 /** What a watcher receives, as the contract's message. */
@@ -49,6 +66,20 @@ export function toWireWatched(watched: Watched): training.WatchRunResponse {
   return 'event' in watched
     ? { content: { $case: 'event', value: toWireEvent(watched.event) } }
     : { content: { $case: 'notice', value: toWireNotice(watched.notice) } };
+}
+
+/** Steps that the events tell of, over all epochs. */
+function stepsIn(bodies: readonly RunEventBody[]): number {
+  const started = bodies.find((body) => body.kind === 'started');
+  const stepsPerEpoch = started?.stepsPerEpoch ?? 0;
+  const last = bodies.findLast(({ kind }) => kind === 'step' || kind === 'epoch' || kind === 'checkpoint');
+  if (last?.kind === 'step') return last.epoch * stepsPerEpoch + last.step + 1;
+  if (last?.kind === 'epoch') return (last.epoch + 1) * stepsPerEpoch;
+  return last?.kind === 'checkpoint' ? last.stepsCompleted : 0;
+}
+
+function toWireFailure({ stepsCompleted, ...failure }: RunFailure): training.RunFailure {
+  return { ...failure, stepsCompleted: stepsCompleted === null ? undefined : BigInt(stepsCompleted) };
 }
 
 function toWireNotice({ time, message }: Notice): training.Notice {
@@ -62,7 +93,10 @@ function toWireEvent({ number, time, body }: RunEvent): training.RunEvent {
 function toWireKind(body: RunEventBody): NonNullable<training.RunEvent['kind']> {
   switch (body.kind) {
     case 'started':
-      return { $case: 'started', value: { ...body, parameterCount: BigInt(body.parameterCount) } };
+      return {
+        $case: 'started',
+        value: { ...body, parameterCount: BigInt(body.parameterCount), limitSteps: BigInt(body.limitSteps) },
+      };
     case 'step':
       return { $case: 'stepCompleted', value: body };
     case 'knn':
@@ -70,8 +104,23 @@ function toWireKind(body: RunEventBody): NonNullable<training.RunEvent['kind']> 
     case 'epoch':
       return { $case: 'epochCompleted', value: { ...body, residentBytes: BigInt(body.residentBytes) } };
     case 'checkpoint':
-      return { $case: 'checkpointWritten', value: body };
-    case 'ended':
-      return { $case: 'ended', value: { state: states[body.state], failure: body.failure ?? undefined } };
+      return {
+        $case: 'checkpointWritten',
+        value: { ...body, stepsCompleted: BigInt(body.stepsCompleted), knnTop1: body.knnTop1 ?? undefined },
+      };
+    case 'stopped':
+      return {
+        $case: 'stopped',
+        value: {
+          ...body,
+          reason: stopReasons[body.reason],
+          stepsCompleted: BigInt(body.stepsCompleted),
+          bestKnnTop1: body.bestKnnTop1 ?? undefined,
+        },
+      };
+    case 'ended': {
+      const failure = body.failure === null ? undefined : toWireFailure(body.failure);
+      return { $case: 'ended', value: { state: states[body.state], failure } };
+    }
   }
 }

@@ -86,14 +86,25 @@ function history(): RunEvent[] {
   const kinds: Array<NonNullable<RunEvent['kind']>> = [
     {
       $case: 'started',
-      value: { trainSize: 100, validationSize: 20, stepsPerEpoch, epochs, parameterCount: 1000n, device: 'fake' },
+      value: {
+        trainSize: 100,
+        validationSize: 20,
+        stepsPerEpoch,
+        epochs,
+        parameterCount: 1000n,
+        device: 'fake',
+        limitSteps: 0n,
+      },
     },
     { $case: 'knnEvaluated', value: { epochsTrained: 0, top1: knn[0] ?? 0, seconds: 0.1 } },
   ];
   for (let epoch = 0; epoch < epochs; epoch++) {
     const rates = { pairsPerSecond: 100, dataWaitFraction: 0 };
     for (let step = 0; step < stepsPerEpoch; step++) {
-      kinds.push({ $case: 'stepCompleted', value: { epoch, step, loss: 5 - epoch, learningRate: 0.1, ...rates } });
+      kinds.push({
+        $case: 'stepCompleted',
+        value: { epoch, step, loss: 5 - epoch, learningRate: 0.1, dataWaitSeconds: 0, ...rates },
+      });
     }
     kinds.push({
       $case: 'epochCompleted',

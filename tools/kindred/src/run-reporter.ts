@@ -2,6 +2,7 @@
 import {
   RunState,
   runStateToJSON,
+  stopReasonToJSON,
   type EpochCompleted,
   type RunEvent,
   type RunStarted,
@@ -78,7 +79,7 @@ export function createRunReporter(output: Output): RunReporter {
     if (started === null) return;
     clock ??= { time, steps };
     const done = steps - clock.steps;
-    if (done > 0) secondsLeft = ((time - clock.time) / 1000 / done) * (started.epochs * started.stepsPerEpoch - steps);
+    if (done > 0) secondsLeft = ((time - clock.time) / 1000 / done) * (stepsOf(started) - steps);
   };
 
   return {
@@ -96,7 +97,7 @@ export function createRunReporter(output: Output): RunReporter {
           );
           line('epoch', 'loss', 'rate', 'kNN', 'pairs/s', 'left');
           output.event('started', { ...started });
-          bar = output.bar('training', Math.max(1, stepsPerEpoch * count));
+          bar = output.bar('training', stepsOf(started));
           break;
         }
         case 'stepCompleted': {
@@ -126,6 +127,12 @@ export function createRunReporter(output: Output): RunReporter {
         case 'checkpointWritten':
           output.event('checkpoint', { ...kind.value });
           break;
+        case 'stopped': {
+          const { reason, message, ...rest } = kind.value;
+          output.text(`stops after step ${rest.stepsCompleted}: ${message}`);
+          output.event('stopped', { ...rest, reason: stopReasonToJSON(reason), message });
+          break;
+        }
         case 'ended':
           output.event('ended', { state: RunState[kind.value.state] ?? runStateToJSON(kind.value.state) });
           break;
@@ -140,4 +147,10 @@ export function createRunReporter(output: Output): RunReporter {
       bar = null;
     },
   };
+}
+
+/** Steps that a run has at most. */
+function stepsOf({ epochs, stepsPerEpoch, limitSteps }: RunStarted): number {
+  const all = Math.max(1, epochs * stepsPerEpoch);
+  return limitSteps === 0n ? all : Math.min(all, Number(limitSteps));
 }

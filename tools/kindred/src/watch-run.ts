@@ -4,9 +4,14 @@ import { RunState, type Run } from '@kindred/protocol/training';
 import { createRunReporter } from './run-reporter.js';
 import type { Session } from './session.js';
 
-/** Whether a run in this state goes no further. */
+/** Whether a run in this state goes no further by itself. */
 export function hasEnded(state: RunState): boolean {
-  return state === RunState.SUCCEEDED || state === RunState.FAILED || state === RunState.CANCELLED;
+  return (
+    state === RunState.SUCCEEDED ||
+    state === RunState.FAILED ||
+    state === RunState.CANCELLED ||
+    state === RunState.PAUSED
+  );
 }
 
 /**
@@ -50,6 +55,12 @@ export function assertSucceeded(run: Run): void {
     );
   }
   const { code = 'INTERNAL', message = 'no reason given' } = run.failure ?? {};
+  if (run.state === RunState.PAUSED) {
+    throw new KindredError(
+      errorCodeOf(code),
+      `run ${run.runId} is paused: ${message}; go on with it by --resume ${run.runId}`,
+    );
+  }
   throw new KindredError(errorCodeOf(code), `run ${run.runId} failed: ${message}`);
 }
 

@@ -30,6 +30,7 @@ export async function startTrainerProcess(artifactStore: string, augmentationAdd
   const connection = connect(TrainingServiceDefinition, { service: 'trainer', address: message.address });
   return {
     client: connection.client,
+    pid: child.pid ?? 0,
     /** Ends it as the kernel would: no farewell. */
     async kill(signal: NodeJS.Signals = 'SIGKILL') {
       connection.close();

@@ -39,7 +39,7 @@ export function addRuns(program: Command): void {
     );
   runs
     .command('resume <id>')
-    .description('go on with a failed or cancelled run from its last checkpoint')
+    .description('go on with a failed, cancelled or paused run from its last checkpoint')
     .action((id: string, _: unknown, command: Command) =>
       withServices(command, async (session) => {
         const { run } = await session.training.resumeRun({ runId: id }, { signal: session.signal });
@@ -96,7 +96,11 @@ async function show({ training, output, signal }: Session, runId: string): Promi
     ['kNN untrained', formatPercent(run.untrainedKnnTop1)],
     ['kNN by epoch', run.knnTop1.map((value) => value.toFixed(1)).join(' ')],
     ['mean loss', run.meanLoss.map((value) => value.toFixed(3)).join(' ')],
-    ['failure', run.failure === undefined ? '' : `${run.failure.code}: ${run.failure.message}`],
+    [
+      run.state === RunState.PAUSED ? 'paused' : 'failure',
+      run.failure === undefined ? '' : `${run.failure.code}: ${run.failure.message}`,
+    ],
+    ['failed step', String(run.failure?.stepsCompleted ?? '')],
     ...run.artifacts.map((key) => ['artifact', key]),
     ...run.notices.map(({ message }) => ['notice', message]),
     ['experiment', run.experimentJson],

@@ -1,0 +1,26 @@
+// What a training process is given, and what it works with.
+import type { ArtifactStore } from '@kindred/artifact-store';
+import type { BatchReader } from './batch-reader.js';
+import type { Checkpointed, RunEventBody, RunSpecification } from './run.js';
+
+/** What a training process is given. */
+export interface TrainingJob {
+  readonly specification: RunSpecification;
+  /** Where to go on; null: from the beginning. */
+  readonly checkpoint: Checkpointed | null;
+  /** Threads that one TensorFlow operation may use. */
+  readonly threads: number;
+}
+
+/** What a training process works with. */
+export interface TrainingSurroundings {
+  readonly reader: BatchReader;
+  readonly artifacts: ArtifactStore;
+  readonly signal: AbortSignal;
+  /** Reports an event. */
+  emit(event: RunEventBody): void;
+  /** Reports a checkpoint; resolves once the event history up to it is stored. */
+  commit(checkpointed: Checkpointed): Promise<void>;
+  /** Reports how many steps of the run have ended well. */
+  onStep(stepsCompleted: number): void;
+}
