@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { KindredError, isKindredError } from '@kindred/errors';
 import type { ArtifactStore } from '@kindred/artifact-store';
-import { commitKey, runKey, type Commit, type RunEvent, type RunRecord } from './run.js';
+import { commitKey, runKey, type Commit, type RunEvent, type RunRecord, type RunState } from './run.js';
 
 /** A run as it was found in the store. */
 export interface StoredRun {
@@ -27,7 +27,7 @@ export interface RunStore {
   keepCheckpoints(runId: string, keys: readonly string[]): Promise<void>;
   /** Ids of all runs. */
   listIds(): Promise<string[]>;
-  /** Reads a run. @throws KindredError DATA_LOSS when its record is damaged. */
+  /** Reads a run; gives back an ended one's reserve. @throws KindredError DATA_LOSS when its record is damaged. */
   load(runId: string): Promise<StoredRun>;
   /** Finds the last whole checkpoint of a run that is to go on, and forgets what lies after it. */
   loadWhole(runId: string): Promise<Omit<StoredRun, 'record'>>;
@@ -35,6 +35,7 @@ export interface RunStore {
 
 /** Room for a record when the disk is full, in bytes: a run that is paused must still be paused after a restart. */
 const reserveSize = 65_536;
+const endedStates: readonly RunState[] = ['succeeded', 'failed', 'cancelled'];
 
 /** Makes the run store over an artifact store. */
 export function createRunStore(artifacts: ArtifactStore): RunStore {
@@ -75,7 +76,7 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
         await artifacts.delete(reserveKey(runId));
         await putJson(recordKey(runId), record);
       }
-      if (record.state !== 'paused') await artifacts.delete(reserveKey(runId));
+      if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
     },
     saveCommit: (runId, commit) => putJson(commitKey(runId, commit.checkpoint.stepsCompleted), commit),
     async keepCheckpoints(runId, keys) {
@@ -93,7 +94,11 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
     },
     async load(runId) {
       const record = await readJson(artifacts, recordKey(runId), isRunRecord);
-      if (record !== null) return { record, ...(await loadCommits(runId)) };
+      if (record !== null) {
+        // The service may have died between the end's record and this.
+        if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
+        return { record, ...(await loadCommits(runId)) };
+      }
       throw new KindredError(
         'DATA_LOSS',
         `${recordKey(runId)} is damaged; the run is left aside. Put the file back, or delete the folder ${runKey(runId, '')}`,
