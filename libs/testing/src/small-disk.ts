@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** Largest file that a process may write where the disk cannot be filled, in bytes: a record, but no state. */
+const smallFile = 16_384;
+
 /** A folder on a small disk. */
 export interface SmallDisk {
   readonly folder: string;
@@ -27,11 +30,11 @@ export function smallDisk(folder: string, size: number): SmallDisk {
 
 /**
  * Fills the disk to its last byte until `remove()`. Where it is an ordinary folder, forbids the processes `pids` to write
- * any byte to a file instead. @throws Error where neither can be done: a test must not pass untried.
+ * more than a few thousand bytes to a file instead. @throws Error where neither can be done: a test must not pass untried.
  */
 export function fillDisk(disk: SmallDisk, pids: readonly number[] = [process.pid]): { remove(): void } {
   if (disk.kind === 'limit') {
-    for (const pid of pids) run('prlimit', ['--pid', String(pid), '--fsize=0:']);
+    for (const pid of pids) run('prlimit', ['--pid', String(pid), `--fsize=${smallFile}:`]);
     return { remove: () => pids.forEach((pid) => spawnSync('prlimit', ['--pid', String(pid), '--fsize=unlimited:'])) };
   }
   const filler = join(disk.folder, 'filler');
