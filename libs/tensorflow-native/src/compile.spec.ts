@@ -140,7 +140,7 @@ describe('the training step', () => {
   const views = Uint8Array.from({ length: 8 * 18 * 21 * 3 }, (_, i) => (Math.imul(i, 2654435761) >>> 11) & 255);
 
   it('equals the eager one up to rounding', () => {
-    const definition = trainingProgram(options, runtime.backend);
+    const definition = trainingProgram(options, runtime);
     const momentum = initialMomentum(architecture);
     const state: Record<string, Float32Array> = {};
     for (const { name, shape, kind, trainable } of modelSpecification(architecture)) {
@@ -171,7 +171,7 @@ describe('the training step', () => {
   });
 
   it('is made of operations with the portable ones’ values and gradients', () => {
-    const native = createNativeOperations(runtime.backend);
+    const native = createNativeOperations(runtime);
     const x = tf.randomNormal([3, 7, 8, 4], 0, 1, 'float32', 5) as tf.Tensor4D;
     const kernel = tf.randomNormal([3, 3, 4, 6], 0, 1, 'float32', 6) as tf.Tensor4D;
     const norm = {

@@ -56,13 +56,12 @@ export function createEncoder(options: EncoderOptions): Encoder {
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
   const side = architecture.form === 'stl' ? stlSide : -1;
-  const embedding = embeddingFunction(
-    architecture,
-    normalisation,
-    createNativeOperations(runtime.backend),
-    runtime.backend,
-    [-1, side, side, 3],
-  );
+  const embedding = embeddingFunction(architecture, normalisation, createNativeOperations(runtime), runtime.backend, [
+    -1,
+    side,
+    side,
+    3,
+  ]);
   const program = compile(runtime, {
     state: Object.fromEntries(specification.map(({ name, shape, kind }) => [name, tensorFlowShape(shape, kind)])),
     functions: { embed: embedding },

@@ -58,7 +58,7 @@ describe.each(['cifar', 'stl'] as const)('resnet18 in the %s form', (form) => {
           inputs: { images: { dtype: 'uint8', shape: images.shape } },
           call: (state, inputs) => {
             const x = normalisePixels(castPixels(runtime.backend, inputs['images'] as tf.Tensor), golden);
-            const operations = createNativeOperations(runtime.backend);
+            const operations = createNativeOperations(runtime);
             const { embedding, updatedStatistics } = forward(architecture, state, x, { training: true, operations });
             return { outputs: { embedding }, updates: updatedStatistics };
           },

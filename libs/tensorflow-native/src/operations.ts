@@ -2,26 +2,29 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { batchNormEpsilon, batchNormMomentum, portableOperations } from '@kindred/simclr';
 import type { NetworkOperations, NormResult, NormTensors } from '@kindred/simclr';
+import { convolution, suitsWinograd, winogradConvolution } from './convolution.js';
+import { float, layout } from './execution.js';
 import { attribute } from './native.js';
-import type { NativeBackend, OpAttribute } from './native.js';
-
-type GradSave = (tensors: tf.Tensor[]) => void;
-type WithGradient = { value: tf.Tensor; gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] };
-
-const float = attribute.type('T', 'float32');
-const layout = attribute.string('data_format', 'NHWC');
+import type { Execute, GradSave, WithGradient } from './execution.js';
+import type { NativeBackend } from './native.js';
+import type { TensorFlowRuntime } from './runtime.js';
 
 /**
  * The native operations. In training, `batchNorm` and `batchNormRelu` return running statistics that are kept (`tf.keep`)
  * beyond the surrounding tidy: the caller disposes of them.
  */
-export function createNativeOperations(backend: NativeBackend): NetworkOperations {
-  const one = (op: string, attributes: readonly OpAttribute[], inputs: readonly tf.Tensor[]): tf.Tensor =>
-    backend.executeSingleOutput(op, attributes, inputs);
+export function createNativeOperations({
+  backend,
+  winograd,
+}: Pick<TensorFlowRuntime, 'backend' | 'winograd'>): NetworkOperations {
+  const one: Execute = (op, attributes, inputs) => backend.executeSingleOutput(op, attributes, inputs);
 
   return {
     ...portableOperations,
-    convolution: (x, kernel, stride, padding) => convolution(one, x, kernel, stride, padding),
+    convolution: (x, kernel, stride, padding) =>
+      winograd !== null && suitsWinograd(kernel.shape, stride, padding)
+        ? winogradConvolution(one, x, kernel)
+        : convolution(one, x, kernel, stride, padding),
     batchNorm: (x, norm, training) => batchNorm(backend, x, norm, training, false),
     batchNormRelu: (x, norm, training) => batchNorm(backend, x, norm, training, true),
     addRelu(a, b) {
@@ -61,79 +64,6 @@ export function castPixels(backend: NativeBackend, pixels: tf.Tensor): tf.Tensor
     attribute.bool('Truncate', false),
   ];
   return backend.executeSingleOutput('Cast', attributes, [pixels]) as tf.Tensor4D;
-}
-
-type Execute = (op: string, attributes: readonly OpAttribute[], inputs: readonly tf.Tensor[]) => tf.Tensor;
-
-function convolution(one: Execute, x: tf.Tensor4D, kernel: tf.Tensor4D, stride: number, padding: number): tf.Tensor4D {
-  const attributes = (paddings: readonly OpAttribute[]): OpAttribute[] => [
-    float,
-    layout,
-    attribute.ints('strides', [1, stride, stride, 1]),
-    attribute.ints('dilations', [1, 1, 1, 1]),
-    attribute.bool('use_cudnn_on_gpu', true),
-    ...paddings,
-  ];
-  const valid = attributes([attribute.string('padding', 'VALID')]);
-  const same = attributes([attribute.string('padding', 'SAME')]);
-  const explicit = attributes([
-    attribute.string('padding', 'EXPLICIT'),
-    attribute.ints('explicit_paddings', [0, 0, padding, padding, padding, padding, 0, 0]),
-  ]);
-  // PyTorch's padding is 'SAME' at stride 1 and 'VALID' without padding; else it is spelled out.
-  const simple = padding === 0 ? valid : stride === 1 && kernel.shape[0] === 2 * padding + 1 ? same : null;
-  const operation = tf.customGrad((input, weights, save) => {
-    (save as GradSave)([input as tf.Tensor, weights as tf.Tensor]);
-    const gradFunc: WithGradient['gradFunc'] = (dy, saved) => {
-      const [inputs, filters] = saved as [tf.Tensor4D, tf.Tensor4D];
-      const filterSizes = tf.tensor1d(filters.shape, 'int32');
-      if (simple !== null) {
-        const inputSizes = tf.tensor1d(inputs.shape, 'int32');
-        return [
-          one('Conv2DBackpropInput', simple, [inputSizes, filters, dy]),
-          one('Conv2DBackpropFilter', simple, [inputs, filterSizes, dy]),
-        ];
-      }
-      // oneDNN has forward convolutions with explicit padding, but TensorFlow sends their gradients to slow kernels (8 times
-      // slower, measured); so the gradients are those of the convolution of the padded input.
-      const paddings = padFrame(inputs.shape, dy.shape, kernel.shape[0], stride, padding);
-      const pairs = tf.tensor2d(paddings.flat(), [4, 2], 'int32');
-      const padded = one('Pad', [float, attribute.type('Tpaddings', 'int32')], [inputs, pairs]);
-      const gradient = one('Conv2DBackpropInput', valid, [tf.tensor1d(padded.shape, 'int32'), filters, dy]);
-      const begin = tf.tensor1d([0, padding, padding, 0], 'int32');
-      const cut = one(
-        'Slice',
-        [float, attribute.type('Index', 'int32')],
-        [gradient, begin, tf.tensor1d(inputs.shape, 'int32')],
-      );
-      return [cut, one('Conv2DBackpropFilter', valid, [padded, filterSizes, dy])];
-    };
-    return {
-      value: one('Conv2D', simple ?? explicit, [input as tf.Tensor, weights as tf.Tensor]),
-      gradFunc,
-    } as WithGradient;
-  });
-  return operation(x, kernel) as tf.Tensor4D;
-}
-
-/** Zeros around an input so that a 'VALID' convolution reads what the explicitly padded one reads: no more than it needs behind. */
-function padFrame(
-  input: readonly number[],
-  output: readonly number[],
-  size: number,
-  stride: number,
-  padding: number,
-): [number, number][] {
-  const behind = (axis: number): number => {
-    const read = ((output[axis] ?? 1) - 1) * stride + size;
-    return Math.max(read - (input[axis] ?? 0) - padding, 0);
-  };
-  return [
-    [0, 0],
-    [padding, behind(1)],
-    [padding, behind(2)],
-    [0, 0],
-  ];
 }
 
 function batchNorm(

@@ -1,5 +1,7 @@
 // Loads the native addon, once a process, with the environment that it reads at that moment.
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { NativeBackend } from './native.js';
@@ -22,6 +24,8 @@ export interface TensorFlowRuntime {
   readonly device: 'cpu' | 'gpu';
   /** TensorFlow's version, e.g. `2.21.0`. */
   readonly version: string;
+  /** Instruction set of our own convolutions (`AVX-512`, `AVX2`); null where only TensorFlow's can be used. */
+  readonly winograd: string | null;
   /** The tfjs backend over the addon. */
   readonly backend: NativeBackend;
 }
@@ -48,9 +52,11 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlowRunti
       `tfjs runs on the '${tf.getBackend()}' backend after ${packageName} was loaded: there are two copies of tfjs-core; run 'npm ci'`,
     );
   }
+  const device = backend.binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   const runtime: TensorFlowRuntime = {
     tf,
-    device: backend.binding.isUsingGpuDevice() ? 'gpu' : 'cpu',
+    device,
+    winograd: device === 'cpu' ? loadOperations() : null,
     version: backend.binding.TF_Version,
     backend,
   };
@@ -81,6 +87,15 @@ function loadPackage(): void {
       { cause },
     );
   }
+}
+
+/** Registers our own operations with TensorFlow; set-up builds them on x86-64 only. */
+function loadOperations(): string | null {
+  const require = createRequire(import.meta.url);
+  const folder = dirname(require.resolve(`${packageName}/package.json`));
+  const addon = join(folder, 'lib/napi-v8/kindred_operations.node');
+  if (!existsSync(addon)) return null;
+  return (require(addon) as { readonly instructions: string | null }).instructions;
 }
 
 function requireSameOptions(first: TensorFlowOptions, second: TensorFlowOptions): void {

@@ -32,7 +32,7 @@ import { loadTensorFlow } from './runtime.js';
 import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './program-definition.js';
 import type { Embeddings } from './embedding-function.js';
 import type { NativeBackend } from './native.js';
-import type { TensorFlowOptions } from './runtime.js';
+import type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 
 /** What a trainer is made from. */
 export interface TrainerOptions {
@@ -90,7 +90,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   checkOptions(options);
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture);
-  const program = compile(runtime, trainingProgram(options, runtime.backend));
+  const program = compile(runtime, trainingProgram(options, runtime));
   program.setState(toProgramState(options, specification));
   const firstCounts = batchCounts(specification, options.parameters);
   const pixels = imageSize.height * imageSize.width * 3;
@@ -124,9 +124,10 @@ export function createTrainer(options: TrainerOptions): Trainer {
 }
 
 /** The program of a trainer: functions `step` and `embed` over parameters, statistics and momentum buffers. */
-export function trainingProgram(options: TrainerOptions, backend: NativeBackend): ProgramDefinition {
+export function trainingProgram(options: TrainerOptions, runtime: TensorFlowRuntime): ProgramDefinition {
   const { architecture, imageSize, normalisation } = options;
-  const operations = createNativeOperations(backend);
+  const operations = createNativeOperations(runtime);
+  const { backend } = runtime;
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
   const shapes = specification.flatMap(({ name, shape, kind, trainable }): [string, number[]][] => {
     const size = tensorFlowShape(shape, kind);

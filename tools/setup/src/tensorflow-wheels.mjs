@@ -13,13 +13,15 @@ import { ExitCode, SetupError } from './setup-error.mjs';
 
 export const TENSORFLOW_VERSION = '2.21.0';
 
-/** The headers that the addon's sources reach; the wheel has 13,000 more. */
+/** The headers that the addons' sources reach; the wheel has 13,000 more. */
 const TENSORFLOW_FILES = [
   'tensorflow/libtensorflow_cc.so.2',
   'tensorflow/libtensorflow_framework.so.2',
   'tensorflow/include/tensorflow/c/*',
   'tensorflow/include/tensorflow/core/platform/ctstring*',
+  'tensorflow/include/tensorflow/core/common_runtime/next_pluggable_device/c/tf_rendezvous*',
   'tensorflow/include/tsl/platform/ctstring*',
+  'tensorflow/include/tsl/platform/platform.h',
   'tensorflow/include/xla/tsl/c/*',
 ];
 

@@ -1,0 +1,9 @@
+// What the kernels include. It comes before their target pragma: inline functions of the standard library must not be
+// compiled for instructions that the processor may lack.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "buffer.h"
+#include "thread-pool.h"
+#include "winograd.h"

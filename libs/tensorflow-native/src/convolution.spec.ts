@@ -1,0 +1,62 @@
+// Our own convolutions against TensorFlow's, in values and both gradients, at sizes where tiles fit and where they do not.
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, it } from 'vitest';
+import { convolution, suitsWinograd, winogradConvolution } from './convolution.js';
+import { loadTensorFlow } from './runtime.js';
+import { largestDifference } from './spec/golden-weights.js';
+import type { Execute } from './execution.js';
+
+const { backend, winograd } = loadTensorFlow();
+const one: Execute = (op, attributes, inputs) => backend.executeSingleOutput(op, attributes, inputs);
+
+// Sums of up to 9·160 products in another order, and the transformation's own rounding.
+const tolerance = 2e-6;
+
+describe.runIf(winograd !== null)('Winograd convolutions', () => {
+  it.each([
+    [2, 4, 4, 32, 32],
+    [3, 5, 7, 32, 64],
+    [1, 1, 1, 64, 32],
+    [9, 3, 2, 96, 32],
+    [5, 6, 9, 32, 160],
+    [70, 8, 8, 64, 64],
+  ])('equal TensorFlow’s for %i maps of %i×%i, %i to %i channels', (images, height, width, inputs, outputs) => {
+    const x = tf.randomNormal([images, height, width, inputs], 0, 1, 'float32', 5) as tf.Tensor4D;
+    const kernel = tf.randomNormal([3, 3, inputs, outputs], 0, 1, 'float32', 6) as tf.Tensor4D;
+    const weights = tf.randomNormal([images, height, width, outputs], 0, 1, 'float32', 7);
+    const run = (convolve: (input: tf.Tensor4D, filter: tf.Tensor4D) => tf.Tensor4D): Float32Array[] => {
+      const loss = (input: tf.Tensor, filter: tf.Tensor): tf.Scalar =>
+        tf.sum(tf.mul(convolve(input as tf.Tensor4D, filter as tf.Tensor4D), weights));
+      const { grads } = tf.valueAndGrads(loss)([x, kernel]);
+      return [convolve(x, kernel), ...grads].map((tensor) => tensor.dataSync() as Float32Array);
+    };
+    const own = run((input, filter) => winogradConvolution(one, input, filter));
+    const judge = run((input, filter) => convolution(one, input, filter, 1, 1));
+    judge.forEach((expected, index) => {
+      const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+      expect(largestDifference(own[index] ?? [], expected) / scale).toBeLessThan(tolerance);
+    });
+  });
+
+  it('refuse what they cannot do, and leave the process whole', () => {
+    const x = tf.zeros([1, 4, 4, 8]);
+    const filter = tf.zeros([3, 3, 8, 32]);
+    expect(() => one('KindredConvolution', [], [x, filter])).toThrow(/multiples of 32/);
+    expect(() => one('KindredConvolution', [], [tf.zeros([4]), filter])).toThrow(/rank 4/);
+    expect(() => one('KindredConvolutionInputGradient', [], [x, tf.zeros([3, 3, 32, 32])])).toThrow(/multiples of 32/);
+    expect(() => one('KindredConvolutionFilterGradient', [], [x, tf.zeros([1, 4, 5, 8])])).toThrow(/multiples of 32/);
+  });
+});
+
+describe('suitsWinograd', () => {
+  it.each([
+    [[3, 3, 32, 64], 1, 1, true],
+    [[3, 3, 32, 64], 2, 1, false],
+    [[3, 3, 32, 64], 1, 0, false],
+    [[1, 1, 32, 64], 1, 0, false],
+    [[3, 3, 3, 64], 1, 1, false],
+    [[3, 3, 32, 48], 1, 1, false],
+  ])('kernel %j, stride %i, padding %i: %s', (kernel, stride, padding, expected) => {
+    expect(suitsWinograd(kernel, stride, padding)).toBe(expected);
+  });
+});
