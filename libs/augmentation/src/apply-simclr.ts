@@ -1,8 +1,7 @@
 // Makes one view from an image and its drawn parameters.
 import { invalidField } from '@kindred/errors';
-import { applyColorJitter } from './color-jitter.js';
-import { toGrayscale } from './luma.js';
-import { resizedCrop } from './resized-crop.js';
+import { renderPortably } from './portable-view.js';
+import { renderView } from './render-view.js';
 import { checkRgbImage, checkRoom } from './rgb-image.js';
 import type { CropBox, RgbImage } from './rgb-image.js';
 import { checkedSize } from './simclr-options.js';
@@ -22,11 +21,8 @@ export function applySimclr(
 ): Uint8Array {
   checkRgbImage(image);
   checkCropBox(image, parameters.crop);
-  const end = offset + checkedSize('size', size) * size * 3;
-  checkRoom(out, offset, end - offset);
-  resizedCrop(image, parameters.crop, size, parameters.flip, out, offset);
-  if (parameters.jitter) applyColorJitter(out, parameters, offset, end);
-  if (parameters.grayscale) toGrayscale(out, offset, end);
+  checkRoom(out, offset, checkedSize('size', size) * size * 3);
+  if (!renderView(image, parameters, size, out, offset)) renderPortably(image, parameters, size, out, offset);
   return out;
 }
 
