@@ -5,7 +5,7 @@ import tseslint from 'typescript-eslint';
 import { depConstraints, walls } from './tools/verify/layers.mjs';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/**', '**/dist/**', '**/.nx/**', 'libs/protocol/src/generated/**', 'testdata/**'] },
+  { ignores: ['**/node_modules/**', '**/dist/**', '**/.nx/**', 'libs/*/src/generated/**', 'testdata/**'] },
   ...tseslint.configs.recommended,
   { plugins: { '@nx': nx } },
   {

@@ -20,7 +20,7 @@ const { error, stderr } = await asc.main(
   { writeFile: (_name, contents) => void (binary = /** @type {Uint8Array} */ (contents)) },
 );
 if (error !== null || binary === null) {
-  console.error(stderr.toString());
+  process.stderr.write(stderr.toString());
   process.exit(1);
 }
 mkdirSync(generated, { recursive: true });

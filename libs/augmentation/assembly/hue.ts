@@ -83,14 +83,8 @@ function fallsShort(hue: v128): v128 {
   const index = i8x16.shr_u(hue, 3);
   const first = i8x16(-2, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 17, 17, 1, 0, 0);
   const second = i8x16(-86, -86, 42, 34, 34, 34, 35, 35, 34, 34, 2, 0, 0, 0, 0, 0);
-  const bits = v128.or(
-    i8x16.swizzle(first, index),
-    i8x16.swizzle(second, i8x16.sub(index, i8x16.splat(16))),
-  );
-  const bit = i8x16.swizzle(
-    i8x16(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0),
-    v128.and(hue, i8x16.splat(7)),
-  );
+  const bits = v128.or(i8x16.swizzle(first, index), i8x16.swizzle(second, i8x16.sub(index, i8x16.splat(16))));
+  const bit = i8x16.swizzle(i8x16(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0), v128.and(hue, i8x16.splat(7)));
   return i8x16.ne(v128.and(bits, bit), i8x16.splat(0));
 }
 

@@ -9,7 +9,7 @@ import { compare } from '../report.js';
 import type { Suite } from './suite.js';
 
 const unit = 'views/s';
-const viewsPerRound = 4096;
+const viewsPerRound = 16_384;
 const core = 0;
 
 /**
