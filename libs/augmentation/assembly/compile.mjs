@@ -1,10 +1,9 @@
 // `nx run augmentation:generate`: compiles the kernels and writes them as a module that source and bundles import alike.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 
-const folder = import.meta.dirname ?? dirname(fileURLToPath(import.meta.url));
+const folder = import.meta.dirname;
 const generated = join(folder, '../src/generated');
 
 /** @type {Uint8Array | null} */
