@@ -1,4 +1,4 @@
-// A thread that makes views: pixels of a dataset in shared memory in, one contiguous array of views out.
+// A thread that makes views: pixels of a dataset in shared memory in, views into their places of a shared batch.
 import type { RgbImage } from '@kindred/augmentation';
 import { imageAt, type ImageTable } from '@kindred/datasets';
 import { workerTask } from '@kindred/workers';
@@ -15,6 +15,12 @@ export interface ViewsRequest {
   readonly indices: Uint32Array;
 }
 
+/** A thread's share of such views. */
+export interface ViewsTask extends ViewsRequest {
+  /** Where the views go, `[indices, views, side, side, 3]`; in shared memory, so that nothing is copied back. */
+  readonly out: Uint8Array;
+}
+
 /** Views of images that came with a request; their chance is keyed by their position. */
 export interface LooseViewsRequest {
   readonly images: readonly RgbImage[];
@@ -25,19 +31,14 @@ export interface LooseViewsRequest {
 
 let writer: { readonly key: string; readonly write: ViewWriter } | null = null;
 
-/** Makes the views of images of a dataset: uint8 [indices, views, side, side, 3]. */
-export const viewsOf = workerTask(
-  ({ images, transformation, seed, epoch, indices }: ViewsRequest): Uint8Array => {
-    const { bytes } = viewShape(transformation);
-    const out = new Uint8Array(indices.length * bytes);
-    const write = writerOf(transformation);
-    indices.forEach((imageIndex, position) => {
-      write(imageAt(images, imageIndex), { seed, epoch, imageIndex }, out, position * bytes);
-    });
-    return out;
-  },
-  (views) => [views.buffer as ArrayBuffer],
-);
+/** Writes the views of images of a dataset. */
+export const writeViews = workerTask(({ images, transformation, seed, epoch, indices, out }: ViewsTask): void => {
+  const { bytes } = viewShape(transformation);
+  const write = writerOf(transformation);
+  indices.forEach((imageIndex, position) => {
+    write(imageAt(images, imageIndex), { seed, epoch, imageIndex }, out, position * bytes);
+  });
+});
 
 /** Makes the views of a request's own images: uint8 [images, views, side, side, 3]. */
 export const viewsOfLoose = workerTask(
