@@ -1,33 +1,14 @@
-// Exact inner-product indexes of faiss, all in one worker thread, so that no search holds up the event loop.
+// Exact inner-product indexes of faiss, and mining, all in one worker thread, so that no search holds up the event loop.
 import { KindredError } from '@kindred/errors';
 import { createWorkerPool, workerEntry } from '@kindred/workers';
+import { bytesPerTransfer, productsPerCall } from './call-sizes.js';
 import type * as FaissWorker from './faiss.worker.js';
+import { mineIn, type MiningRequest } from './mining.js';
+import type { FaissNeighbours, SearchOptions } from './neighbours.js';
 
-/** Multiplications per call to the thread: about 0.2 s on two cores; calls of different callers take turns in between. */
-const productsPerCall = 4e9;
 /** faiss multiplies matrices from 20 queries on (distance_compute_blas_threshold); below that it is slower a query. */
 const minQueriesPerCall = 32;
 const maxQueriesPerCall = 4096;
-/** Bytes of vectors per call to the thread: each call copies them once. */
-const bytesPerAdd = 64 * 1024 * 1024;
-
-/** Nearest vectors of each query, best first. */
-export interface FaissNeighbours {
-  /** Neighbours a query: as asked, or the number of vectors where that is smaller. */
-  readonly k: number;
-  /** Inner products, [queries, k]. */
-  readonly scores: Float32Array;
-  /** Positions in the order of {@link FaissIndex.add}, [queries, k]; smallest first among equal scores. */
-  readonly positions: Int32Array;
-}
-
-/** Options of {@link FaissIndex.search}. */
-export interface SearchOptions {
-  /** Ends the search (CANCELLED) before its next block of queries. */
-  readonly signal?: AbortSignal;
-  /** Called after each block with the number of queries that are done, and their neighbours. */
-  readonly onProgress?: (completed: number) => void;
-}
 
 /** One index. Calls take effect in the order in which they are made, except that a long search works block by block. */
 export interface FaissIndex {
@@ -51,6 +32,12 @@ export interface FaissIndex {
 export interface FaissEngine {
   /** Makes an empty index. INVALID_ARGUMENT unless `dimension` is 1 or more; FAILED_PRECONDITION when faiss does not load. */
   createIndex(options: { readonly dimension: number }): Promise<FaissIndex>;
+  /**
+   * The `k` nearest of `vectors` for each of them, by inner product: what a search for all of them in an index of them finds.
+   * Equal scores stand by position, also where only some of them have a place. INVALID_ARGUMENT as `search`, for `k`
+   * beyond the number of vectors, and when products are no numbers.
+   */
+  mine(request: MiningRequest, options?: SearchOptions): Promise<FaissNeighbours>;
   /** Ends the thread; calls under way are rejected. */
   close(): Promise<void>;
 }
@@ -77,7 +64,7 @@ export function createFaissEngine(): FaissEngine {
         },
         async add(vectors) {
           rowsOf(vectors, dimension);
-          const step = Math.max(1, Math.floor(bytesPerAdd / (4 * dimension))) * dimension;
+          const step = Math.max(1, Math.floor(bytesPerTransfer / (4 * dimension))) * dimension;
           for (let start = 0; start < vectors.length; start += step) {
             const part = vectors.slice(start, start + step);
             size = await pool.run('add', { handle, vectors: part }, { transfer: [part.buffer] });
@@ -115,6 +102,7 @@ export function createFaissEngine(): FaissEngine {
         close: () => pool.run('drop', handle),
       };
     },
+    mine: (request, options = {}) => mineIn(pool, request, options),
     close: () => pool.close(),
   };
 }

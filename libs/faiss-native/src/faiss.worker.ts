@@ -1,17 +1,18 @@
 // The thread that holds the faiss indexes. One thread for all: faiss brings its own threads for each call.
-import { createRequire } from 'node:module';
 import { KindredError } from '@kindred/errors';
 import { workerTask } from '@kindred/workers';
-import type * as Addon from 'faiss-node';
+import type { IndexFlatIP } from 'faiss-node';
+import { loadFaiss } from './addons.js';
 import { orderTies } from './order-ties.js';
 
-const indexes = new Map<number, Addon.IndexFlatIP>();
-let addon: typeof Addon | null = null;
+export { addToMining, advanceMining, beginMining, endMining, miningResult } from './mining-tasks.js';
+
+const indexes = new Map<number, IndexFlatIP>();
 let lastHandle = 0;
 
 /** Makes an empty index; returns its handle. */
 export const create = workerTask((dimension: number): number => {
-  indexes.set(++lastHandle, new (loadAddon().IndexFlatIP)(dimension));
+  indexes.set(++lastHandle, new (loadFaiss().IndexFlatIP)(dimension));
   return lastHandle;
 });
 
@@ -45,20 +46,8 @@ export const drop = workerTask((handle: number): void => {
   indexes.delete(handle);
 });
 
-function indexOf(handle: number): Addon.IndexFlatIP {
+function indexOf(handle: number): IndexFlatIP {
   const index = indexes.get(handle);
   if (index === undefined) throw new KindredError('FAILED_PRECONDITION', `faiss index ${handle} is closed`);
   return index;
-}
-
-function loadAddon(): typeof Addon {
-  try {
-    addon ??= createRequire(import.meta.url)('faiss-node') as typeof Addon;
-    return addon;
-  } catch (cause) {
-    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw new KindredError('FAILED_PRECONDITION', `faiss-node does not load (${reason}); run \`npm run setup\``, {
-      cause,
-    });
-  }
 }

@@ -47,18 +47,13 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
     const { vectors, labels } = await index.sortedRows();
     const rows = labels.length;
     report({ total: rows });
-    const ordered = await engine.createIndex({ dimension: index.manifest.dimension });
-    try {
-      await ordered.add(vectors);
-      const onProgress = (completed: number): void => report({ completed });
-      const { positions } = await ordered.search(vectors, k + 1, { signal, onProgress });
-      selfFirst(positions, k + 1);
-      await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
-      const accuracy = labels.every((label) => label >= 0) ? neighbourAccuracy(positions, labels) : null;
-      return { completed: rows, key, accuracy };
-    } finally {
-      await ordered.close();
-    }
+    const { dimension } = index.manifest;
+    const onProgress = (completed: number): void => report({ completed });
+    const { positions } = await engine.mine({ vectors, dimension, k: k + 1 }, { signal, onProgress });
+    selfFirst(positions, k + 1);
+    await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
+    const accuracy = labels.every((label) => label >= 0) ? neighbourAccuracy(positions, labels) : null;
+    return { completed: rows, key, accuracy };
   };
 
   return {

@@ -1,5 +1,5 @@
-// faiss for Node: the (patched) source of faiss-node compiled against the system's faiss.
-import { existsSync } from 'node:fs';
+// faiss for Node: the (patched) source of faiss-node compiled against the system's faiss, and this repository's mining beside it.
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { outputOf, runLogged } from './command.mjs';
 import { cachedFolder, contentKey, fileDigest, pointTo } from './content.mjs';
@@ -8,9 +8,12 @@ const PACKAGE = 'node_modules/faiss-node';
 const NAMES = join(import.meta.dirname, 'faiss-names.h');
 const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8'];
 const LIBRARIES = ['-lfaiss', '-lopenblas'];
+const MINING = 'libs/faiss-native/native';
+// -O3 unrolls the kernels' loops over a tile, without which their sums are not kept in registers.
+const MINING_FLAGS = ['-std=c++17', '-O3', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8', '-ffp-contract=fast'];
 
 /**
- * Makes `faiss-node` loadable in this checkout.
+ * Makes `faiss-node` loadable in this checkout, and `mining.node` beside its addon.
  * @param {import('./place.mjs').Place} place
  * @param {import('./steps.mjs').Progress} progress
  * @returns {Promise<'done' | 'cached'>}
@@ -20,30 +23,42 @@ export async function provisionFaiss({ root, cache, log }, progress) {
   const headers = ['node-addon-api/napi.h', 'node-addon-api/napi-inl.h', 'node-api-headers/include/node_api.h'];
   const parts = {
     compiler: outputOf('g++', ['--version']) ?? '',
-    flags: [...FLAGS, ...LIBRARIES].join(' '),
+    flags: [...FLAGS, ...LIBRARIES, ...MINING_FLAGS].join(' '),
     faiss: await fileDigest(faissLibrary()),
   };
+  const mining = readdirSync(join(root, MINING))
+    .sort()
+    .map((name) => join(root, MINING, name));
+  const includes = ['node-addon-api', 'node-api-headers/include'].flatMap((name) => [
+    '-I',
+    join(root, 'node_modules', name),
+  ]);
   const files = [
     source,
+    ...mining,
     NAMES,
     '/usr/include/faiss/Index.h',
     ...headers.map((name) => join(root, 'node_modules', name)),
   ];
   const addon = join(cache, 'faiss-addon', contentKey(parts, files));
   await cachedFolder(addon, async (temporary) => {
-    progress('compiling the addon');
+    progress('compiling the addons');
     await runLogged(
       log,
       'g++',
       [
         ...FLAGS,
         ...['-include', NAMES],
-        ...['-I', join(root, 'node_modules/node-addon-api'), '-I', join(root, 'node_modules/node-api-headers/include')],
+        ...includes,
         ...[source, '-o', join(temporary, 'faiss-node.node')],
         ...LIBRARIES,
       ],
       { advice: 'faiss 1.7.3 or newer is needed (Debian 12, Ubuntu 24.04); the messages of g++ are above.' },
     );
+    const sources = mining.filter((file) => file.endsWith('.cc'));
+    await runLogged(log, 'g++', [...MINING_FLAGS, ...includes, ...sources, '-o', join(temporary, 'mining.node')], {
+      advice: 'g++ 9 or newer is needed; its messages are above.',
+    });
   });
   return pointTo(join(root, PACKAGE, 'build/Release'), addon);
 }

@@ -1,0 +1,76 @@
+// The k best neighbours of each row so far, under a strict order: the larger score first, of equal scores the lower position.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace kindred {
+
+// Because the order is strict, the k best do not depend on the sequence in which candidates are offered: any schedule of the
+// work, on any number of threads, ends with the same table.
+class NeighbourTable {
+ public:
+  static constexpr int32_t kNobody = std::numeric_limits<int32_t>::max();
+
+  // `places` is at least `rows`; places beyond `rows` are padding, for which no score is ever good enough.
+  NeighbourTable(size_t rows, size_t places, size_t k)
+      : rows_(rows),
+        k_(k),
+        scores_(rows * k, -std::numeric_limits<float>::infinity()),
+        positions_(rows * k, kNobody),
+        bars_(places, -std::numeric_limits<float>::infinity()) {
+    std::fill(bars_.begin() + static_cast<ptrdiff_t>(rows), bars_.end(), std::numeric_limits<float>::infinity());
+  }
+
+  // The least score that may still enter, by row.
+  const float *bars() const { return bars_.data(); }
+
+  // Considers a neighbour of `row`. A heap with the worst of the best on top: most candidates cost one comparison.
+  void Offer(size_t row, float score, size_t position) {
+    if (row >= rows_ || position >= rows_) return;
+    float *scores = scores_.data() + row * k_;
+    int32_t *positions = positions_.data() + row * k_;
+    const auto place = static_cast<int32_t>(position);
+    if (!Worse(scores[0], positions[0], score, place)) return;
+    size_t at = 0;
+    for (size_t child = 1; child < k_; child = 2 * at + 1) {
+      if (child + 1 < k_ && Worse(scores[child + 1], positions[child + 1], scores[child], positions[child])) child++;
+      if (!Worse(scores[child], positions[child], score, place)) break;
+      scores[at] = scores[child];
+      positions[at] = positions[child];
+      at = child;
+    }
+    scores[at] = score;
+    positions[at] = place;
+    bars_[row] = scores[0];
+  }
+
+  // Writes row `row`'s neighbours, best first. False when a place stayed empty, which only a product that is no number causes.
+  bool Sorted(size_t row, float *scores, int32_t *positions) const {
+    std::vector<std::pair<float, int32_t>> best(k_);
+    for (size_t i = 0; i < k_; i++) best[i] = {scores_[row * k_ + i], positions_[row * k_ + i]};
+    std::sort(best.begin(), best.end(),
+              [](const auto &a, const auto &b) { return Worse(b.first, b.second, a.first, a.second); });
+    for (size_t i = 0; i < k_; i++) {
+      scores[i] = best[i].first;
+      positions[i] = best[i].second;
+    }
+    return best[k_ - 1].second != kNobody;
+  }
+
+ private:
+  static bool Worse(float score, int32_t position, float than, int32_t than_position) {
+    return score < than || (score == than && position > than_position);
+  }
+
+  size_t rows_;
+  size_t k_;
+  std::vector<float> scores_;
+  std::vector<int32_t> positions_;
+  std::vector<float> bars_;
+};
+
+}  // namespace kindred
