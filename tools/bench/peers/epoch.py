@@ -4,7 +4,7 @@ import argparse
 
 import torch
 import torchvision
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader
 
 from cifar_folder import TwoViews, read_images
 from line_protocol import serve
@@ -20,6 +20,7 @@ def main():
     options.add_argument("--layout", choices=("nchw", "channels_last"), required=True)
     options.add_argument("--threads", type=int, required=True)
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--persistent", action="store_true", help="keep the workers from one epoch to the next")
     given = options.parse_args()
 
     torch.set_num_threads(given.threads)
@@ -27,16 +28,17 @@ def main():
     training = Training(given.width, given.layout)
     dataset = TwoViews(read_images(given.data), view_transform(32, tensors=True))
 
-    def epoch(steps):
-        """An epoch of `steps` batches (0: all of the dataset), the start of its worker processes included."""
-        size = steps * given.batch if steps > 0 else len(dataset)
-        loader = DataLoader(
-            dataset,
-            batch_size=given.batch,
-            sampler=RandomSampler(dataset, num_samples=min(size, len(dataset))),
-            num_workers=given.workers,
-            drop_last=True,
-        )
+    loader = DataLoader(
+        dataset,
+        batch_size=given.batch,
+        shuffle=True,
+        num_workers=given.workers,
+        persistent_workers=given.persistent,
+        drop_last=True,
+    )
+
+    def epoch(_):
+        """An epoch. Without `--persistent` it begins with the start of its worker processes, as the reference's do."""
         pairs = 0
         for first, second in loader:
             training.step(torch.stack((first, second), dim=1).flatten(0, 1))
@@ -44,7 +46,8 @@ def main():
         return pairs
 
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__}
-    serve(epoch, versions, warm_up=lambda: epoch(2))
+    # As on the other side, the first epoch is not counted.
+    serve(epoch, versions, warm_up=lambda: epoch(1))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import time
 
 
 def serve(round_of, versions, warm_up=None):
-    """Answers `{"cmd": "round", "steps": n}` with `{"seconds": s, "items": n}` until standard input ends.
+    """Answers `{"cmd": "round", "steps": n}` with `{"seconds": s, "items": n, "peakMiB": m}` until standard input ends.
 
     `round_of(steps)` does the work and returns how many items it made; its whole duration is the answer's `seconds`.
+    `peakMiB` is the process's largest resident memory so far (VmHWM of Linux), or null.
     `warm_up()` runs once before the first line `{"ready": true, "versions": {...}}` is written.
     Anything that a library prints goes to standard error, so that it cannot mix with the answers.
     """
@@ -25,4 +26,15 @@ def serve(round_of, versions, warm_up=None):
             continue
         begin = time.perf_counter()
         items = round_of(int(request["steps"]))
-        print(json.dumps({"seconds": time.perf_counter() - begin, "items": items}), file=answers)
+        answer = {"seconds": time.perf_counter() - begin, "items": items, "peakMiB": peak_mebibytes()}
+        print(json.dumps(answer), file=answers)
+
+
+def peak_mebibytes():
+    """VmHWM of /proc/self/status in MiB; None where there is none."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            kilobytes = [int(line.split()[1]) for line in status if line.startswith("VmHWM:")]
+    except OSError:
+        return None
+    return kilobytes[0] / 1024 if kilobytes else None

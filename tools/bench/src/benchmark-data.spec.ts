@@ -1,7 +1,7 @@
 import { temporaryFolder } from '@kindred/testing';
 import { openDataset } from '@kindred/datasets';
 import { describe, expect, it } from 'vitest';
-import { writeBenchmarkData } from './benchmark-data.js';
+import { unitVectors, writeBenchmarkData } from './benchmark-data.js';
 
 describe('benchmark data', () => {
   it('is the drawn set, read back as CIFAR-10', async () => {
@@ -12,5 +12,21 @@ describe('benchmark data', () => {
     expect(read.size).toBe(20);
     expect([...read.labels]).toEqual([...drawn.labels]);
     expect(Buffer.compare(Buffer.from(read.image(7).data), Buffer.from(drawn.image(7).data))).toBe(0);
+  });
+});
+
+describe('vectors', () => {
+  it('have length 1 and no common direction', () => {
+    const dimension = 16;
+    const rows = 2000;
+    const vectors = unitVectors(rows, dimension);
+    const sum = new Float64Array(dimension);
+    for (let row = 0; row < rows; row++) {
+      const vector = vectors.subarray(row * dimension, (row + 1) * dimension);
+      expect(Math.hypot(...vector)).toBeCloseTo(1, 6);
+      for (const [i, value] of vector.entries()) sum[i]! += value;
+    }
+    // The sum of n random unit vectors has the length √n on average: a mean of 0.022 here.
+    expect(Math.hypot(...sum) / rows).toBeLessThan(0.06);
   });
 });

@@ -1,4 +1,4 @@
-// The images of a run, in CIFAR-10's binary layout in a temporary folder, so that both sides read the same files.
+// What a run works on, in files of a temporary folder, so that both sides read the same: images in CIFAR-10's binary layout, vectors.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDataset, type Dataset } from '@kindred/datasets';
@@ -44,4 +44,25 @@ export function cifarRecords(dataset: Pick<Dataset, 'size' | 'labels' | 'image'>
     }
   }
   return records;
+}
+
+/** Vectors of unit length with random directions, [rows, dimension]: the same ones each time. */
+export function unitVectors(rows: number, dimension: number): Float32Array {
+  let state = 1;
+  const uniform = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 0.5) / 2 ** 32;
+  };
+  // Box and Muller's normal numbers have no preferred direction.
+  const normal = (): number => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  const vectors = new Float32Array(rows * dimension);
+  for (let start = 0; start < vectors.length; start += dimension) {
+    const vector = Float64Array.from({ length: dimension }, normal);
+    const length = Math.hypot(...vector);
+    vectors.set(
+      vector.map((value) => value / length),
+      start,
+    );
+  }
+  return vectors;
 }

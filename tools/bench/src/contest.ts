@@ -1,47 +1,91 @@
 // One comparison from start to end: all sides started, rounds alternated, all sides ended, whatever happens.
-import type { Contestant } from './contestant.js';
-import { alternate, type Rates } from './rounds.js';
+import { rateOf, type Contestant } from './contestant.js';
+import { alternate, isDisturbed, type Rates, type Round } from './rounds.js';
 
-/** How the sides are started, and what they do. */
-export interface ContestOptions<Side extends string> {
+/** What all comparisons have in common. */
+interface Comparison<Measured> {
   /** Shown with each figure. */
   readonly label: string;
-  readonly sides: Readonly<Record<Side, () => Promise<Contestant>>>;
   readonly rounds: number;
-  /** Steps of a round. */
-  readonly steps: number;
   readonly unit: string;
+  readonly sides: Measured;
   readonly say: (line: string) => void;
 }
 
-/** Starts the sides one after the other, lets them alternate, and ends them. */
+/** How the sides are started, and what they do. */
+export interface ContestOptions<Side extends string> extends Comparison<
+  Readonly<Record<Side, () => Promise<Contestant>>>
+> {
+  /** Steps of a round. */
+  readonly steps: number;
+}
+
+/** What sides gave, and with which libraries. */
+export interface ContestResult<Side extends string> {
+  readonly rates: Rates<Side>;
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Starts the sides one after the other, lets them alternate, and ends them. Figures are items a second. */
 export async function contest<Side extends string>({
+  sides,
+  steps,
+  ...comparison
+}: ContestOptions<Side>): Promise<ContestResult<Side>> {
+  const running: Contestant[] = [];
+  try {
+    const versions: Record<string, string> = {};
+    const measures: Partial<Record<Side, () => Promise<number>>> = {};
+    for (const name of Object.keys(sides) as Side[]) {
+      const side = await sides[name]();
+      running.push(side);
+      Object.assign(versions, side.versions);
+      measures[name] = async () => rateOf(await side.round(steps));
+    }
+    const rates = await measured({ ...comparison, sides: measures as Record<Side, () => Promise<number>> });
+    return { rates, versions };
+  } finally {
+    await Promise.all(running.map((side) => side.close()));
+  }
+}
+
+/** One way to get a figure from a process that was just started. */
+export interface FreshSide {
+  readonly start: () => Promise<Contestant>;
+  readonly figure: (side: Contestant) => Promise<number>;
+}
+
+/** The same with a process of its own for each round, for what happens once in a process's life. */
+export async function contestOfFresh<Side extends string>({
+  sides,
+  ...comparison
+}: Comparison<Readonly<Record<Side, FreshSide>>>): Promise<ContestResult<Side>> {
+  const versions: Record<string, string> = {};
+  const measure =
+    ({ start, figure }: FreshSide) =>
+    async () => {
+      const side = await start();
+      try {
+        Object.assign(versions, side.versions);
+        return await figure(side);
+      } finally {
+        await side.close();
+      }
+    };
+  const measures = Object.fromEntries(Object.entries<FreshSide>(sides).map(([name, side]) => [name, measure(side)]));
+  return { rates: await measured({ ...comparison, sides: measures as Record<Side, () => Promise<number>> }), versions };
+}
+
+function measured<Side extends string>({
   label,
   sides,
   rounds,
-  steps,
   unit,
   say,
-}: ContestOptions<Side>): Promise<{
-  readonly rates: Rates<Side>;
-  readonly versions: Readonly<Record<string, string>>;
-}> {
-  const running: Partial<Record<Side, Contestant>> = {};
-  try {
-    const versions: Record<string, string> = {};
-    for (const name of Object.keys(sides) as Side[]) {
-      const side = await sides[name]();
-      running[name] = side;
-      Object.assign(versions, side.versions);
-    }
-    const rates = await alternate(running as Record<Side, Contestant>, {
-      rounds,
-      steps,
-      onRound: (side, round, rate) =>
-        say(`${label}: round ${round + 1} of ${rounds}, ${side} ${rate.toFixed(1)} ${unit}`),
-    });
-    return { rates, versions };
-  } finally {
-    await Promise.all(Object.values<Contestant | undefined>(running).map((side) => side?.close()));
-  }
+}: Comparison<Readonly<Record<Side, () => Promise<number>>>>): Promise<Rates<Side>> {
+  const onRound = (side: Side, round: number, result: Round): void => {
+    const others = isDisturbed(result) ? `, disturbed: others used ${result.othersCores?.toFixed(2)} cores` : '';
+    say(`${label}: round ${round + 1} of ${rounds}, ${side} ${result.figure.toFixed(1)} ${unit}${others}`);
+  };
+  return alternate(sides, { rounds, onRound });
 }

@@ -1,8 +1,14 @@
 // Our sides' entry files, named here because an entry is found beside the module that names it.
 import { workerEntry } from '@kindred/workers';
 
-/** Entry of the suite `training`. */
+/** Entry of the suites `steps` and `memory`. */
 export const trainingStepEntry = workerEntry(import.meta.url, 'training-step');
 
 /** Entry of the suite `augmentation`. */
 export const simclrViewsEntry = workerEntry(import.meta.url, 'simclr-views');
+
+/** Entry of the suite `mining`. */
+export const minedVectorsEntry = workerEntry(import.meta.url, 'mined-vectors');
+
+/** Entry of the suite `compile`. */
+export const compiledStepEntry = workerEntry(import.meta.url, 'compiled-step');

@@ -3,17 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { KindredError, isKindredError } from '@kindred/errors';
+import { isKindredError } from '@kindred/errors';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { describeMachine } from './machine.js';
 import { peersFolder, pythonOfPeers } from './python-environment.js';
 import { machineLine, table, type Report, type Row } from './report.js';
-import { augmentationSuite } from './suites/augmentation.js';
-import { endToEndSuite } from './suites/end-to-end.js';
-import type { Suite } from './suites/suite.js';
-import { trainingSuite } from './suites/training.js';
-
-const suites: readonly Suite[] = [trainingSuite, augmentationSuite, endToEndSuite];
+import { allSuites, chooseSuites, groups } from './suites/choice.js';
 
 interface Flags {
   readonly json?: string;
@@ -32,16 +27,8 @@ function whole(least: number): (text: string) => number {
   };
 }
 
-function chosen(names: readonly string[]): readonly Suite[] {
-  const unknown = names.find((name) => !suites.some((suite) => suite.name === name));
-  if (unknown !== undefined) {
-    throw new KindredError('NOT_FOUND', `no suite '${unknown}'; allowed: ${suites.map(({ name }) => name).join(', ')}`);
-  }
-  return names.length === 0 ? suites : suites.filter(({ name }) => names.includes(name));
-}
-
 async function bench(names: readonly string[], { json, rounds, dataDir, images, threads }: Flags): Promise<void> {
-  const wanted = chosen(names);
+  const wanted = chooseSuites(names);
   // Progress goes to standard error: standard output holds the table alone.
   const say = (line: string): void => console.error(line);
   const peers = peersFolder(dirname(fileURLToPath(import.meta.url)));
@@ -68,14 +55,18 @@ async function bench(names: readonly string[], { json, rounds, dataDir, images, 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  const report: Report = { suite: wanted.map(({ name }) => name).join(','), machine: describeMachine(versions), rows };
+  const asked = names.length > 0 ? names : wanted.map(({ name }) => name);
+  const report: Report = { suite: asked.join(','), machine: describeMachine(versions), rows };
   console.log(`${machineLine(report.machine)}\n\n${table(rows)}`);
   if (json !== undefined) await writeFile(json, `${JSON.stringify(report, null, 2)}\n`);
 }
 
 const program = new Command('bench')
   .description('Compares this code with its peers in alternating rounds. Without a name: all suites.')
-  .argument('[suites...]', suites.map(({ name, description }) => `${name}: ${description}`).join('; '))
+  .argument(
+    '[suites...]',
+    [...groups, ...allSuites].map(({ name, description }) => `${name}: ${description}`).join('; '),
+  )
   .option('--json <file>', 'write machine and rows as JSON')
   .addOption(new Option('--rounds <number>', 'rounds of each side').default(5).argParser(whole(1)))
   .addOption(

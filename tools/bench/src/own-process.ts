@@ -4,6 +4,7 @@ import { KindredError } from '@kindred/errors';
 import { forkProcess, type WorkerEntry } from '@kindred/workers';
 import type { Contestant, RoundResult } from './contestant.js';
 import { pinToCore } from './core-pinning.js';
+import { peakMemoryMiB } from './peak-memory.js';
 
 /** What the child sends once it has warmed up. */
 export interface OwnReady {
@@ -15,9 +16,12 @@ export interface OwnReady {
 export async function startOwn(
   entry: WorkerEntry,
   options: unknown,
-  { core }: { readonly core?: number } = {},
+  { core, env = {} }: { readonly core?: number; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<Contestant> {
-  const child = forkProcess(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = forkProcess(entry, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   if (core !== undefined && child.pid !== undefined) pinToCore(child.pid, core);
   const failed = new Promise<never>((_, reject) => {
     child.once('error', reject);
@@ -52,10 +56,10 @@ export async function startOwn(
 export function serveRounds<Options>(
   prepare: (options: Options) => Promise<{
     readonly versions: Readonly<Record<string, string>>;
-    readonly round: (steps: number) => number;
+    readonly round: (steps: number) => number | Promise<number>;
   }>,
 ): void {
-  let round: ((steps: number) => number) | null = null;
+  let round: ((steps: number) => number | Promise<number>) | null = null;
   const handle = async (message: {
     readonly options?: Options;
     readonly steps?: number;
@@ -66,8 +70,8 @@ export function serveRounds<Options>(
       return { ready: true, versions: prepared.versions };
     }
     const begin = performance.now();
-    const items = round(message.steps ?? 0);
-    return { seconds: (performance.now() - begin) / 1000, items };
+    const items = await round(message.steps ?? 0);
+    return { seconds: (performance.now() - begin) / 1000, items, peakMiB: peakMemoryMiB() };
   };
   process.on('message', (message) => {
     handle(message as Parameters<typeof handle>[0]).then(

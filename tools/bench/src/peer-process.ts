@@ -54,8 +54,8 @@ export async function startPeer({ python, script, args, core }: PeerOptions): Pr
     versions,
     async round(steps) {
       child.stdin.write(`${JSON.stringify({ cmd: 'round', steps })}\n`);
-      const { seconds = 0, items = 0 } = await answer();
-      return { seconds, items };
+      const { seconds = 0, items = 0, peakMiB = null } = await answer();
+      return { seconds, items, peakMiB };
     },
     async close() {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -78,7 +78,8 @@ async function lastEpochOf(events: RunEvents): Promise<RoundResult> {
   for await (const { content } of events) {
     const kind = content?.$case === 'event' ? content.value.kind : undefined;
     if (kind?.$case === 'epochCompleted') {
-      last = { seconds: kind.value.seconds, items: kind.value.seconds * kind.value.pairsPerSecond };
+      const { seconds, pairsPerSecond } = kind.value;
+      last = { seconds, items: seconds * pairsPerSecond, peakMiB: null };
     } else if (kind?.$case === 'ended' && kind.value.failure !== undefined) {
       throw new KindredError('INTERNAL', `the run failed: ${kind.value.failure.code}: ${kind.value.failure.message}`);
     }

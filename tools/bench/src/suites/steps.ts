@@ -1,4 +1,4 @@
-// Suite `training`: how fast is one training step, against eager PyTorch on the same cores?
+// Suite `steps`: how fast is one training step, against eager PyTorch on the same cores?
 import { join } from 'node:path';
 import { contest } from '../contest.js';
 import { trainingStepEntry } from '../entries.js';
@@ -14,8 +14,8 @@ const sizes = [
 ];
 
 /** The suite. The plain id is the comparison with PyTorch's faster layout, `-nchw` the one that the reference runs. */
-export const trainingSuite: Suite = {
-  name: 'training',
+export const stepsSuite: Suite = {
+  name: 'steps',
   description: 'one training step (forward, loss, backward, SGD) against eager PyTorch',
   async run({ rounds, python, peers, threads, say }) {
     const rows = [];
@@ -34,7 +34,7 @@ export const trainingSuite: Suite = {
       };
       const found = await contest({ label: id, sides, rounds, steps, unit, say });
       Object.assign(versions, found.versions);
-      const row = { suite: 'training', unit };
+      const row = { suite: 'steps', unit };
       rows.push(
         compare({ ...row, id, against: 'eager PyTorch, channels last' }, found.rates, 'ours', 'channelsLast'),
         compare({ ...row, id: `${id}-nchw`, against: 'eager PyTorch, NCHW' }, found.rates, 'ours', 'nchw'),

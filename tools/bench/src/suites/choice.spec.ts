@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { allSuites, chooseSuites } from './choice.js';
+
+const named = (...names: string[]): string[] => chooseSuites(names).map(({ name }) => name);
+
+describe('the choice of suites', () => {
+  it('is all of them for no name and for training', () => {
+    expect(chooseSuites([])).toEqual(allSuites);
+    expect(chooseSuites(['training'])).toEqual(allSuites);
+  });
+
+  it('is each suite once, in the order of the list', () => {
+    expect(named('memory', 'steps', 'memory')).toEqual(['steps', 'memory']);
+    expect(named('mining')).toEqual(['mining']);
+  });
+
+  it('refuses a name that there is not, and says which there are', () => {
+    expect(() => chooseSuites(['steps', 'speed'])).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
+    expect(() => chooseSuites(['speed'])).toThrow(/training, steps/);
+  });
+});

@@ -1,0 +1,37 @@
+// Which suites there are, and which ones a name means.
+import { KindredError } from '@kindred/errors';
+import { augmentationSuite } from './augmentation.js';
+import { compileSuite } from './compilation.js';
+import { endToEndSuite } from './end-to-end.js';
+import { memorySuite } from './memory.js';
+import { miningSuite } from './mining.js';
+import { stepsSuite } from './steps.js';
+import type { Suite } from './suite.js';
+
+/** All suites, in the order in which they run. */
+export const allSuites: readonly Suite[] = [
+  stepsSuite,
+  endToEndSuite,
+  augmentationSuite,
+  miningSuite,
+  memorySuite,
+  compileSuite,
+];
+
+/** Names that mean several suites. */
+export const groups = [
+  { name: 'training', description: 'all that a training run consists of: each suite named here', suites: allSuites },
+] as const;
+
+/** The suites that these names mean, each once; no names: all. NOT_FOUND for a name that there is not. */
+export function chooseSuites(names: readonly string[]): readonly Suite[] {
+  if (names.length === 0) return allSuites;
+  const meant = names.flatMap((name) => {
+    const found =
+      groups.find((group) => group.name === name)?.suites ?? allSuites.filter((suite) => suite.name === name);
+    if (found.length > 0) return found;
+    const allowed = [...groups, ...allSuites].map((choice) => choice.name).join(', ');
+    throw new KindredError('NOT_FOUND', `no suite '${name}'; allowed: ${allowed}`);
+  });
+  return allSuites.filter((suite) => meant.includes(suite));
+}

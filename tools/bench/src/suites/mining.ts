@@ -1,0 +1,36 @@
+// Suite `mining`: how fast are the nearest 20 of 50,000 vectors found for each of them, against faiss's Python wheel?
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unitVectors } from '../benchmark-data.js';
+import { contest } from '../contest.js';
+import { minedVectorsEntry } from '../entries.js';
+import { startOwn } from '../own-process.js';
+import { startPeer } from '../peer-process.js';
+import { compare } from '../report.js';
+import type { Suite } from './suite.js';
+
+const unit = 'queries/s';
+const rows = 50_000;
+const dimension = 128;
+/** The reference's 20 neighbours, and the vector itself. */
+const k = 21;
+
+/** The suite. Both sides begin with the vectors in memory and end with ids and scores in memory. */
+export const miningSuite: Suite = {
+  name: 'mining',
+  description: `exact neighbours of ${rows} × ${dimension} vectors among themselves against faiss's IndexFlatIP`,
+  async run({ rounds, python, peers, folder, threads, say }) {
+    await mkdir(folder, { recursive: true });
+    const vectors = join(folder, 'vectors.f32');
+    await writeFile(vectors, unitVectors(rows, dimension));
+    const script = join(peers, 'mine.py');
+    const args = ['--vectors', vectors, '--dimension', `${dimension}`, '--k', `${k}`, '--threads', `${threads}`];
+    const sides = {
+      ours: () => startOwn(minedVectorsEntry, { vectors, dimension, k }, { env: { OMP_NUM_THREADS: `${threads}` } }),
+      peer: () => startPeer({ python, script, args }),
+    };
+    const { rates, versions } = await contest({ label: 'mine-50k', sides, rounds, steps: 1, unit, say });
+    const row = { id: 'mine-50k', suite: 'mining', unit, against: 'faiss-cpu, IndexFlatIP, add and search' };
+    return { rows: [compare(row, rates, 'ours', 'peer')], versions };
+  },
+};
