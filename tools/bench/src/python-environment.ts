@@ -6,6 +6,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { KindredError } from '@kindred/errors';
+import { withLock } from '@kindred/setup/lock';
 
 /** Folder of the peers' programs: `tools/bench/peers` of the checkout that the folder `start` lies in. */
 export function peersFolder(start: string): string {
@@ -43,6 +44,34 @@ export async function pythonOfPeers(peers: string, say: (line: string) => void):
   const whole = join(folder, 'complete');
   if (existsSync(whole)) return python;
 
+  // Benchmarks of several checkouts share the environment: one installs, the others wait and then find it.
+  let waiting = false;
+  const onWait = (owner: string): void => {
+    if (!waiting) say(`waiting for process ${owner}, which installs the peers`);
+    waiting = true;
+  };
+  await withLock(
+    join(cacheFolder(), 'locks', 'bench-venv'),
+    async () => {
+      if (!existsSync(whole)) await install({ folder, python, requirements, say });
+      await writeFile(whole, '');
+    },
+    { onWait },
+  );
+  return python;
+}
+
+async function install({
+  folder,
+  python,
+  requirements,
+  say,
+}: {
+  readonly folder: string;
+  readonly python: string;
+  readonly requirements: string;
+  readonly say: (line: string) => void;
+}): Promise<void> {
   const begin = Date.now();
   say(`installing the peers (PyTorch and others; several GB, once) into ${folder}`);
   // An environment cannot be moved after it is made; what an interrupted installation left is thrown away.
@@ -53,11 +82,15 @@ export async function pythonOfPeers(peers: string, say: (line: string) => void):
     ['-m', 'venv', folder],
     'install it, on Debian and Ubuntu with: apt-get install python3-venv',
   );
-  await execute(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '--requirement', requirements],
-    'check that the package index can be reached and that 8 GB are free'); // prettier-ignore
-  await writeFile(whole, '');
+  await execute(
+    python,
+    [
+      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'],
+      ...['--requirement', requirements],
+    ],
+    'check that the package index can be reached and that 8 GB are free',
+  );
   say(`installed in ${Math.round((Date.now() - begin) / 1000)} s`);
-  return python;
 }
 
 function execute(program: string, args: readonly string[], advice: string): Promise<void> {
