@@ -49,18 +49,23 @@ rmSync(output, { recursive: true, force: true });
 const entries = Object.fromEntries(
   Object.entries(kindred.entries).map(([name, file]) => [name, join(root, project, /** @type {string} */ (file))]),
 );
-const { metafile } = await bundle(entries).catch(() => process.exit(1));
-
-// A worker's file is named by URL at run time, not imported: each one beside a bundled source becomes an entry of its own.
-const folders = new Set(Object.keys(metafile.inputs).map((file) => realpathSync(join(root, dirname(file)))));
-const workers = Object.fromEntries(
-  [...folders].flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.endsWith('.worker.ts') && !name.startsWith('example.'))
-      .map((name) => [basename(name, '.ts'), join(folder, name)]),
-  ),
-);
-if (Object.keys(workers).length > 0) await bundle(workers);
+const bundled = new Set();
+const folders = new Set();
+// A worker's file is named by URL at run time, not imported: each one beside a bundled source becomes an entry of its own. What
+// such a worker bundles may bring workers in turn.
+for (let next = entries; Object.keys(next).length > 0;) {
+  const { metafile } = await bundle(next).catch(() => process.exit(1));
+  for (const name of Object.keys(next)) bundled.add(name);
+  for (const file of Object.keys(metafile.inputs)) folders.add(realpathSync(join(root, dirname(file))));
+  next = Object.fromEntries(
+    [...folders].flatMap((folder) =>
+      readdirSync(folder)
+        .filter((name) => name.endsWith('.worker.ts') && !name.startsWith('example.'))
+        .filter((name) => !bundled.has(basename(name, '.ts')))
+        .map((name) => [basename(name, '.ts'), join(folder, name)]),
+    ),
+  );
+}
 
 // Files that a library reads beside itself, e.g. the contract's descriptors.
 const projects = new Set([...folders].map((folder) => folder.slice(0, folder.indexOf('/src'))));

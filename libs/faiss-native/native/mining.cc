@@ -1,4 +1,4 @@
-// See mining.h.
+// The rounds of mining, and how vectors lie in memory for the kernels.
 #include "mining.h"
 #include <algorithm>
 #include <cstdlib>
@@ -36,7 +36,8 @@ Mining::Mining(size_t rows, size_t dimension, size_t k, const Kernel &kernel, si
       block_places_(BlockPlaces(rows, dimension, threads, kernel.columns)),
       blocks_((places_ + block_places_ - 1) / block_places_),
       table_(rows, places_, k) {
-  panels_.reset(static_cast<float *>(std::aligned_alloc(kAlignment, RoundUp(places_ * dimension * sizeof(float), kAlignment))));
+  const size_t bytes = RoundUp(places_ * dimension * sizeof(float), kAlignment);
+  panels_.reset(static_cast<float *>(std::aligned_alloc(kAlignment, bytes)));
   if (!panels_) throw std::bad_alloc();
   std::fill_n(panels_.get(), places_ * dimension, 0.0f);
 }
