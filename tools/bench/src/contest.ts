@@ -1,6 +1,6 @@
 // One comparison from start to end: all sides started, rounds alternated, all sides ended, whatever happens.
 import { rateOf, type Contestant } from './contestant.js';
-import { alternate, isDisturbed, type Rates, type Round } from './rounds.js';
+import { alternate, isDisturbed, type Rates, type Round, type Watch } from './rounds.js';
 
 /** What all comparisons have in common. */
 interface Comparison<Measured> {
@@ -10,6 +10,8 @@ interface Comparison<Measured> {
   readonly unit: string;
   readonly sides: Measured;
   readonly say: (line: string) => void;
+  /** @default the machine's */
+  readonly watch?: Watch;
 }
 
 /** How the sides are started, and what they do. */
@@ -82,10 +84,11 @@ function measured<Side extends string>({
   rounds,
   unit,
   say,
+  watch,
 }: Comparison<Readonly<Record<Side, () => Promise<number>>>>): Promise<Rates<Side>> {
   const onRound = (side: Side, round: number, result: Round): void => {
     const others = isDisturbed(result) ? `, disturbed: others used ${result.othersCores?.toFixed(2)} cores` : '';
     say(`${label}: round ${round + 1} of ${rounds}, ${side} ${result.figure.toFixed(1)} ${unit}${others}`);
   };
-  return alternate(sides, { rounds, onRound });
+  return alternate(sides, { rounds, onRound, watch });
 }

@@ -29,6 +29,9 @@ export const machineWatch: Watch = {
   },
 };
 
+/** For figures that do not depend on how busy the machine is. */
+export const unwatched: Watch = { quiet: () => Promise.resolve(), begin: () => () => null };
+
 const patienceMs = 20_000;
 /** Tries of a round that others keep disturbing; the least disturbed one counts, and is marked. */
 const maxTries = 3;

@@ -7,6 +7,7 @@ import { trainingStepEntry } from '../entries.js';
 import { startOwn } from '../own-process.js';
 import { startPeer } from '../peer-process.js';
 import { compare } from '../report.js';
+import { unwatched } from '../rounds.js';
 import type { Suite } from './suite.js';
 
 const unit = 'MiB';
@@ -31,7 +32,10 @@ export const memorySuite: Suite = {
       nchw: peer('nchw'),
       channelsLast: peer('channels_last'),
     };
-    const { rates, versions } = await contestOfFresh({ label: 'memory-w64', sides, rounds, unit, say });
+    const { rates, versions } = await contestOfFresh({
+      ...{ label: 'memory-w64', sides, rounds, unit, say },
+      watch: unwatched,
+    });
     const row = { suite: 'memory', unit };
     const rows = [
       compare({ ...row, id: 'memory-w64', against: 'PyTorch as the reference runs it' }, rates, 'ours', 'nchw'),
