@@ -15,6 +15,8 @@ export interface PeerOptions {
   readonly args: readonly string[];
   /** The one core that it may use. @default any */
   readonly core?: number;
+  /** Added to this process's environment. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 type Answer = Partial<RoundResult> & {
@@ -26,8 +28,8 @@ type Answer = Partial<RoundResult> & {
 const stderrKept = 4_000;
 
 /** Starts a peer and waits until it has warmed up. @throws KindredError UNAVAILABLE with its last words if it ends. */
-export async function startPeer({ python, script, args, core }: PeerOptions): Promise<Contestant> {
-  const child = spawn(python, [script, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+export async function startPeer({ python, script, args, core, env = {} }: PeerOptions): Promise<Contestant> {
+  const child = spawn(python, [script, ...args], { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   if (core !== undefined && child.pid !== undefined) pinToCore(child.pid, core);
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-stderrKept)));
