@@ -11,7 +11,7 @@ import { compare } from '../report.js';
 import type { Suite } from './suite.js';
 
 const unit = 'queries/s';
-const rows = 50_000;
+const vectorCount = 50_000;
 const dimension = 128;
 /** The reference's 20 neighbours, and the vector itself. */
 const k = 21;
@@ -22,11 +22,11 @@ const k = 21;
  */
 export const miningSuite: Suite = {
   name: 'mining',
-  description: `exact neighbours of ${rows} × ${dimension} vectors among themselves against faiss's IndexFlatIP`,
+  description: `exact neighbours of ${vectorCount} × ${dimension} vectors among themselves against faiss's IndexFlatIP`,
   async run({ rounds, python, peers, folder, threads, say }) {
     await mkdir(folder, { recursive: true });
     const vectors = join(folder, 'vectors.f32');
-    await writeFile(vectors, unitVectors(rows, dimension));
+    await writeFile(vectors, unitVectors(vectorCount, dimension));
     const script = join(peers, 'mine.py');
     const args = ['--vectors', vectors, '--dimension', `${dimension}`, '--k', `${k}`, '--threads', `${threads}`];
     const sides = {
