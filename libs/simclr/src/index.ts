@@ -18,14 +18,20 @@ export type { Normalisation } from './normalisation.js';
 
 // Training it
 export { simclrLoss } from './losses/simclr-loss.js';
+export { simclrLossGradient } from './losses/simclr-loss-gradient.js';
+export type { LossGradient } from './losses/simclr-loss-gradient.js';
 export { scanLoss } from './losses/scan-loss.js';
 export type { ScanLoss } from './losses/scan-loss.js';
 export { selfLabelLoss } from './losses/self-label-loss.js';
 export type { SelfLabelOptions } from './losses/self-label-loss.js';
 export { resolveSgdOptions, sgdUpdate } from './sgd.js';
 export type { ResolvedSgdOptions, SgdOptions } from './sgd.js';
+export { larsAdapts, larsGradient, larsUpdate, resolveLarsOptions } from './lars.js';
+export type { LarsOptions, ResolvedLarsOptions } from './lars.js';
+export { momentumGradient, resolveOptimizer } from './optimizer.js';
+export type { OptimizerOptions, ResolvedOptimizer } from './optimizer.js';
 export { learningRate } from './schedules.js';
-export type { LearningRateSchedule } from './schedules.js';
+export type { LearningRateSchedule, WarmUp } from './schedules.js';
 
 // Keeping it
 export { decodeModelFile, encodeModelFile } from './model-file.js';

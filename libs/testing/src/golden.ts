@@ -1,4 +1,4 @@
-// Reads the golden numbers: arrays and descriptions computed by the reference implementation.
+// Reads the golden numbers, computed by the reference implementation, and the recorded ones of other programs.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,7 +33,25 @@ export function readGoldenJson<T>(name: string): T {
  * not that library.
  */
 export function readGoldenNpy<T extends GoldenData>(name: string): GoldenArray<T> {
-  const bytes = readFileSync(join(goldenFolder(), `${name}.npy`));
+  return readNpy<T>(join(goldenFolder(), `${name}.npy`));
+}
+
+/** Parses `name`.json of `testdata/recorded`: what other programs (PyTorch, scikit-learn) compute. */
+export function readRecordedJson<T>(name: string): T {
+  return JSON.parse(readFileSync(join(recordedFolder(), `${name}.json`), 'utf8')) as T;
+}
+
+/** Reads `name`.npy of `testdata/recorded`. */
+export function readRecordedNpy<T extends GoldenData>(name: string): GoldenArray<T> {
+  return readNpy<T>(join(recordedFolder(), `${name}.npy`));
+}
+
+function recordedFolder(): string {
+  return join(checkoutRoot(), 'testdata', 'recorded');
+}
+
+function readNpy<T extends GoldenData>(path: string): GoldenArray<T> {
+  const bytes = readFileSync(path);
   const headerLength = bytes.readUInt16LE(8);
   const header = bytes.toString('latin1', 10, 10 + headerLength);
   const descriptor = /'descr': '([^']+)'/.exec(header)?.[1] ?? '';
@@ -43,7 +61,7 @@ export function readGoldenNpy<T extends GoldenData>(name: string): GoldenArray<T
     .filter((part) => part.trim() !== '')
     .map(Number);
   if (!(descriptor in readers) || header.includes("'fortran_order': True")) {
-    throw new Error(`golden ${name}.npy has a form that these tests do not read: ${header}`);
+    throw new Error(`${path} has a form that these tests do not read: ${header}`);
   }
   const body = bytes.subarray(10 + headerLength);
   const copy = body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer;

@@ -1,5 +1,5 @@
-// Test support: golden data, temporary folders, disks that can be filled, the content of events.
-export { goldenFolder, readGoldenJson, readGoldenNpy } from './golden.js';
+// Test support: golden and recorded data, temporary folders, disks that can be filled, the content of events.
+export { goldenFolder, readGoldenJson, readGoldenNpy, readRecordedJson, readRecordedNpy } from './golden.js';
 export type { GoldenArray } from './golden.js';
 export { eventContent, measuredFields } from './event-content.js';
 export { fillDisk, smallDisk } from './small-disk.js';
