@@ -1,4 +1,4 @@
-// File formats, as pure functions over bytes: .npy, safetensors, PyTorch checkpoints.
+// File formats, as pure functions over bytes: .npy, safetensors, TensorBoard's event files, PyTorch checkpoints.
 
 // Tensors
 export {
@@ -19,6 +19,10 @@ export type { NpyArray, NpyDataByDtype, NpyDtype } from './npy.js';
 // safetensors
 export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 export type { SafetensorsContent } from './safetensors.js';
+
+// TensorBoard
+export { decodeEventFile, encodeEventFile } from './event-file.js';
+export type { ScalarEvent } from './event-file.js';
 
 // PyTorch
 export {
