@@ -8,9 +8,10 @@ import {
   forward,
   initialMomentum,
   modelSpecification,
+  momentumGradient,
   normalisePixels,
   parameterSize,
-  resolveSgdOptions,
+  resolveOptimizer,
   simclrLoss,
   tensorFlowShape,
   toPyTorchLayout,
@@ -20,9 +21,8 @@ import type {
   Architecture,
   NetworkOperations,
   Normalisation,
+  OptimizerOptions,
   ParameterSpecification,
-  ResolvedSgdOptions,
-  SgdOptions,
   StateDict,
 } from '@kindred/simclr';
 import { compile } from './compile.js';
@@ -41,7 +41,7 @@ export interface TrainerOptions {
   readonly parameters: StateDict;
   /** A checkpoint's momentum buffers. @default zeros, as before the first step */
   readonly momentum?: StateDict;
-  readonly optimizer: SgdOptions;
+  readonly optimizer: OptimizerOptions;
   /** The loss's temperature; 0.1 in SCAN's pretext configurations. */
   readonly temperature: number;
   readonly normalisation: Normalisation;
@@ -63,7 +63,7 @@ export interface Trainer {
   /** What the operations run on. */
   readonly device: 'cpu' | 'gpu';
   /**
-   * One step of SGD.
+   * One step of the optimizer.
    *
    * @param views uint8 `[batchSize, 2, height, width, 3]`: both views of image 0, then of image 1, …
    * @returns the loss before the update.
@@ -158,8 +158,9 @@ function stepFunction(
   backend: NativeBackend,
   specification: readonly ParameterSpecification[],
 ): FunctionDefinition {
-  const sgd = resolveSgdOptions(optimizer);
-  const trainable = specification.filter((tensor) => tensor.trainable).map(({ name }) => name);
+  const resolved = resolveOptimizer(optimizer);
+  const trained = specification.filter((tensor) => tensor.trainable);
+  const trainable = trained.map(({ name }) => name);
   return {
     inputs: {
       views: { dtype: 'uint8', shape: [2 * batchSize, imageSize.height, imageSize.width, 3] },
@@ -179,22 +180,17 @@ function stepFunction(
         return simclrLoss(features, temperature);
       };
       const { value, grads } = tf.valueAndGrads(loss)(trainable.map((name) => state[name] as tf.Tensor));
-      const momentumUpdates = trainable.map((name, index) => ({
+      const momentumUpdates = trained.map(({ name, kind }, index) => ({
         variable: name,
         buffer: `${momentumPrefix}${name}`,
-        gradient: decayed(state[name] as tf.Tensor, grads[index] as tf.Tensor, sgd),
+        gradient: momentumGradient(state[name] as tf.Tensor, grads[index] as tf.Tensor, kind, resolved),
         rate: inputs['rate'] as tf.Scalar,
-        momentum: sgd.momentum,
-        nesterov: sgd.nesterov,
+        momentum: resolved.momentum,
+        nesterov: resolved.nesterov,
       }));
       return { outputs: { loss: value }, updates, momentumUpdates } satisfies FunctionResult;
     },
   };
-}
-
-function decayed(parameter: tf.Tensor, gradient: tf.Tensor, { weightDecay }: ResolvedSgdOptions): tf.Tensor {
-  if (weightDecay === 0) return gradient;
-  return tf.tidy(() => tf.add(gradient, tf.mul(parameter, tf.scalar(weightDecay))));
 }
 
 function checkOptions({
@@ -210,7 +206,7 @@ function checkOptions({
   checkStateDict(architecture, parameters);
   checkImageSize(architecture, imageSize.height, imageSize.width);
   checkNormalisation(normalisation);
-  resolveSgdOptions(optimizer);
+  resolveOptimizer(optimizer);
   if (!(temperature > 0)) throw invalidField('temperature', `got ${temperature}; allowed: above 0`);
   if (!Number.isInteger(batchSize) || batchSize < 2)
     throw invalidField('batchSize', `got ${batchSize}; allowed: a whole number from 2`);

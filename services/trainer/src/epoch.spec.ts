@@ -15,7 +15,7 @@ describe('epoch', () => {
     elapsed: { seconds: 0, waitedSeconds: 0 },
   };
   const surroundings = (events: RunEventBody[] = []) => ({
-    rate: 0.1,
+    rate: () => 0.1,
     signal: new AbortController().signal,
     emit: (event: RunEventBody) => void events.push(event),
     between: async () => false,

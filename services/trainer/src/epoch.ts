@@ -12,7 +12,8 @@ import type { Elapsed, RunEventBody } from './run.js';
 export interface EpochSurroundings {
   /** The epoch's batches, in order, from the first that is not trained yet. */
   readonly batches: AsyncIterable<StreamBatchesResponse>;
-  readonly rate: number;
+  /** Learning rate of a step of the epoch, of `batchCount`; steps count from 0. */
+  rate(step: number, batchCount: number): number;
   readonly signal: AbortSignal;
   emit(event: RunEventBody): void;
   /** Called after each step but the epoch's last one; true: stop here. Its own time does not count as training. */
@@ -45,7 +46,8 @@ export async function trainEpoch(
   for await (const batch of batches) {
     const dataWaitSeconds = (performance.now() - asked) / 1000;
     waitedSeconds += dataWaitSeconds;
-    const loss = trainer.step(batch.images, rate);
+    const learningRate = rate(batch.batch, batch.batchCount);
+    const loss = trainer.step(batch.images, learningRate);
     if (!Number.isFinite(loss)) {
       const { stepsCompleted } = progress;
       throw notFinite(`the loss is ${loss} in epoch ${epoch}, step ${batch.batch} (step ${stepsCompleted} of the run)`);
@@ -59,7 +61,7 @@ export async function trainEpoch(
         epoch,
         step: batch.batch,
         loss,
-        learningRate: rate,
+        learningRate,
         pairsPerSecond: ((progress.epochSteps - logged.steps) * plan.batchSize) / seconds,
         dataWaitFraction: (waitedSeconds - logged.waitedSeconds) / seconds,
         dataWaitSeconds,

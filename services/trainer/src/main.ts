@@ -3,6 +3,7 @@ import { createFolderStore } from '@kindred/artifact-store';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { loadConfig } from './config.js';
+import { createEventFiles } from './event-files.js';
 import { createLocalExecutor } from './executor.js';
 import { createHandlers } from './handlers.js';
 import { createRunStore } from './run-store.js';
@@ -12,8 +13,10 @@ await runMain('trainer', async () => {
   const config = loadConfig();
   const logger = createLogger('trainer');
   const { artifactStore, dataAugmentationAddress, dataRetryMs } = config;
+  const artifacts = await createFolderStore(artifactStore);
   const runs = await openRuns({
-    store: createRunStore(await createFolderStore(artifactStore)),
+    store: createRunStore(artifacts),
+    eventFiles: createEventFiles(artifacts),
     executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs }),
     logger,
     threads: config.threads,

@@ -12,7 +12,7 @@ import {
   type Architecture,
   type LearningRateSchedule,
   type Normalisation,
-  type SgdOptions,
+  type OptimizerOptions,
 } from '@kindred/simclr';
 import type { EarlyStop } from './progress.js';
 import type { RunSpecification } from './run.js';
@@ -20,14 +20,19 @@ import type { RunSpecification } from './run.js';
 /** Settings of the weighted kNN check: the reference's (SCAN §3; Wu et al. 2018). */
 export const knnNeighbours = 100;
 
+/** Batches that wait while a step runs: enough to hide a hiccup, few enough to stay small. */
+export const batchesAhead = 3;
+
 /** The training process's work, derived from a {@link RunSpecification} alone. */
 export interface TrainingPlan {
   readonly architecture: Architecture;
   readonly normalisation: Normalisation;
   readonly cropSize: number;
-  readonly optimizer: SgdOptions;
+  readonly optimizer: OptimizerOptions;
   readonly baseRate: number;
   readonly schedule: LearningRateSchedule;
+  /** Whether the rate moves at each step, not at each epoch. */
+  readonly ratePerStep: boolean;
   readonly temperature: number;
   readonly epochs: number;
   readonly batchSize: number;
@@ -40,6 +45,9 @@ export interface TrainingPlan {
   readonly limitSteps: number;
   /** When a run whose kNN top-1 no longer rises ends; null: after its last epoch. */
   readonly earlyStop: EarlyStop | null;
+  readonly evaluation: { readonly linearProbe: boolean; readonly backboneKnn: boolean };
+  /** Images in TensorBoard's projector; 0: none. */
+  readonly projectorImages: number;
   /** The batches of a training epoch, from `firstBatch` on. */
   trainingBatches(epoch: number, firstBatch: number): StreamBatchesRequest;
   /** The batches of an evaluation pass, in order, from `firstBatch` on. */
@@ -51,13 +59,19 @@ const evaluationBatchSize = 256;
 
 /** Derives the plan. @throws KindredError INVALID_ARGUMENT for settings that contradict each other. */
 export function createPlan({ experiment, seed, dataRoot }: RunSpecification): TrainingPlan {
-  const { model_kwargs: model, optimizer_kwargs: optimizer, augmentation_kwargs: augmentation } = experiment;
+  const { model_kwargs: model, augmentation_kwargs: augmentation } = experiment;
   const crop = augmentation.random_resized_crop;
   const { crop_size: cropSize, normalize } = experiment.transformation_kwargs;
   if (crop.size !== cropSize) {
     const message = `got ${cropSize}; allowed: the training crop's size (augmentation_kwargs.random_resized_crop.size), ${crop.size}`;
     throw new KindredError('INVALID_ARGUMENT', `transformation_kwargs.crop_size: ${message}`, {
       violations: [{ field: 'transformation_kwargs.crop_size', description: message }],
+    });
+  }
+  if (experiment.accumulate_steps > 1) {
+    const description = `got ${experiment.accumulate_steps}; allowed: 1, the compiled step takes its batch whole`;
+    throw new KindredError('INVALID_ARGUMENT', `accumulate_steps: ${description}`, {
+      violations: [{ field: 'accumulate_steps', description }],
     });
   }
   const jitter = augmentation.color_jitter;
@@ -100,9 +114,10 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     // The reference normalises views and validation images each with their own constants; one network serves both.
     normalisation: normalize,
     cropSize,
-    optimizer: { momentum: optimizer.momentum, weightDecay: optimizer.weight_decay, nesterov: optimizer.nesterov },
-    baseRate: optimizer.lr,
-    schedule: scheduleOf(experiment),
+    optimizer: optimizerOf(experiment),
+    baseRate: experiment.optimizer_kwargs.lr,
+    schedule: { ...scheduleOf(experiment), ...warmUpOf(experiment) },
+    ratePerStep: experiment.scheduler_kwargs.per_step,
     temperature: experiment.criterion_kwargs.temperature,
     epochs: experiment.epochs,
     batchSize: experiment.batch_size,
@@ -112,6 +127,8 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     checkpointSteps: experiment.checkpoint_steps,
     limitSteps: experiment.limit_steps,
     earlyStop: earlyStopOf(experiment),
+    evaluation: { linearProbe: experiment.evaluation.linear_probe, backboneKnn: experiment.evaluation.backbone_knn },
+    projectorImages: experiment.tensorboard.projector_images,
     trainingBatches: (epoch, firstBatch) =>
       StreamBatchesRequest.create({
         dataset: dataset(experiment.train_db_name, Split.TRAIN_AND_UNLABELED),
@@ -139,6 +156,16 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
 
 function earlyStopOf({ early_stop: stop }: Experiment): EarlyStop | null {
   return stop === undefined ? null : { patience: stop.patience, minDelta: stop.min_delta };
+}
+
+function optimizerOf({ optimizer: kind, optimizer_kwargs: options }: Experiment): OptimizerOptions {
+  const sgd = { momentum: options.momentum, weightDecay: options.weight_decay, nesterov: options.nesterov };
+  return kind === 'sgd' ? { kind, ...sgd } : { kind, ...sgd, trustCoefficient: options.trust_coefficient };
+}
+
+function warmUpOf({ scheduler_kwargs: options }: Experiment): Pick<LearningRateSchedule, 'warmUp'> {
+  if (options.warmup_epochs === 0) return {};
+  return { warmUp: { epochs: options.warmup_epochs, startFactor: options.warmup_start_factor } };
 }
 
 function scheduleOf({ scheduler, scheduler_kwargs: options }: Experiment): LearningRateSchedule {

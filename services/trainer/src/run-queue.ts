@@ -1,6 +1,7 @@
 // Works off the runs one at a time: starts the training process, commits its checkpoints, stores how it ended.
 import { KindredError, toKindredError } from '@kindred/errors';
 import type { Logger } from '@kindred/service-runtime';
+import type { EventFiles } from './event-files.js';
 import type { RunningTraining, TrainingEnd, TrainingExecutor } from './executor.js';
 import type { Checkpointed, Commit, RunEvent, RunFailure, RunRecord, RunState } from './run.js';
 import { exclusively, failureOf, keptCheckpoints, lastCheckpoint, type RunEntry } from './run-entry.js';
@@ -15,6 +16,8 @@ export interface RunQueueOptions {
   readonly threads: number;
   /** Checkpoints that a run keeps, beside its best. */
   readonly keepCheckpoints: number;
+  /** Shows histories in TensorBoard. @default not written */
+  readonly eventFiles?: EventFiles;
 }
 
 /** The runs that wait, and the one that trains. */
@@ -87,6 +90,17 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     await store.saveCommit(runId, full);
     Object.assign(entry, { commits: [...entry.commits, checkpointed], storedEvents, losses: 0 });
     await store.keepCheckpoints(runId, keptCheckpoints(entry, options.keepCheckpoints));
+    // Between two epochs only: the file is made anew each time.
+    if (checkpointed.checkpoint.knnTop1 !== null) await showHistory(entry);
+  };
+
+  /** Only a view of the stored history: where it cannot be written, the run goes on. */
+  const showHistory = async ({ record: { specification }, log }: RunEntry): Promise<void> => {
+    try {
+      await options.eventFiles?.write(specification, log.events);
+    } catch (thrown) {
+      logger.warn({ err: thrown, run: specification.runId }, 'no event file for TensorBoard');
+    }
   };
 
   const finish = async (entry: RunEntry, end: TrainingEnd): Promise<void> => {
@@ -131,6 +145,7 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     const event: RunEvent = { number: entry.log.events.length, time, body: { kind: 'ended', state, failure } };
     const tail = [...entry.log.events.slice(entry.storedEvents), event];
     await rest(entry, { ...entry.record, state, failure, artifacts, tail, updateTime: time });
+    await showHistory(entry);
     // Whoever hears of the end finds it stored.
     entry.log.append(time, event.body);
   };

@@ -1,6 +1,7 @@
 // What a run is, as plain data: what was asked for, where it stands, what has happened.
 import type { ErrorCode } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
+import type { LinearProbeResult } from './linear-probe.js';
 
 /** Where a run stands. */
 export type RunState = 'pending' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
@@ -85,7 +86,15 @@ export type RunEventBody =
       readonly dataWaitFraction: number;
       readonly dataWaitSeconds: number;
     }
-  | { readonly kind: 'knn'; readonly epochsTrained: number; readonly top1: number; readonly seconds: number }
+  | {
+      readonly kind: 'knn';
+      readonly epochsTrained: number;
+      readonly top1: number;
+      readonly seconds: number;
+      /** Absent unless asked for. */
+      readonly backboneTop1?: number;
+    }
+  | ({ readonly kind: 'linear-probe'; readonly epochsTrained: number; readonly seconds: number } & LinearProbeResult)
   | {
       readonly kind: 'epoch';
       readonly epoch: number;

@@ -6,15 +6,11 @@ import type { ArtifactStore } from '@kindred/artifact-store';
 import type { BatchReader } from './batch-reader.js';
 import { restoreState, saveState, type RestoredState } from './checkpointing.js';
 import { trainEpoch, type EpochStand } from './epoch.js';
-import { allFinite, notFinite } from './finite.js';
-import { checkKnn } from './knn-check.js';
-import { createPlan, knnNeighbours, type TrainingPlan } from './plan.js';
+import { checkNetwork, reportChecks, saveProjector } from './network-checks.js';
+import { createPlan, batchesAhead, type TrainingPlan } from './plan.js';
 import { afterEpoch, beginning, isCheckpointDue, isOver, stopReason, type Progress } from './progress.js';
 import { runKey } from './run.js';
 import type { TrainingJob, TrainingSurroundings } from './training-job.js';
-
-/** Batches that wait while a step runs: enough to hide a hiccup, few enough to stay small. */
-const batchesAhead = 3;
 
 /** Trains a run to its end. Returns the keys of what it wrote. @throws KindredError CANCELLED when aborted. */
 export async function runTraining(job: TrainingJob, surroundings: TrainingSurroundings): Promise<string[]> {
@@ -38,6 +34,7 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, surroundings);
     const end = await trainEpochs(job, plan, trainer, start, surroundings);
     reportStop(end, plan, surroundings);
+    await saveProjector(job, plan, trainer, surroundings);
     return [await saveModel(job, plan, trainer, end, surroundings.artifacts)];
   } finally {
     trainer.dispose();
@@ -62,7 +59,10 @@ async function trainEpochs(
       { progress, elapsed },
       {
         batches: reader.stream(plan.trainingBatches(epoch, progress.epochSteps), batchesAhead),
-        rate: learningRate(plan.schedule, plan.baseRate, epoch, plan.epochs),
+        rate: (step, batchCount) => {
+          const progressed = plan.ratePerStep ? epoch + step / batchCount : epoch;
+          return learningRate(plan.schedule, plan.baseRate, progressed, plan.epochs);
+        },
         signal,
         emit,
         async between(stand) {
@@ -140,7 +140,8 @@ async function beforeFirstEpoch(
 ): Promise<void> {
   const started = performance.now();
   const steps = await countSteps(plan, surroundings.reader);
-  const { trainSize, validationSize, top1 } = await knn(trainer, plan, beginning, surroundings);
+  const checks = await checkNetwork(trainer, plan, beginning, surroundings);
+  const { trainSize, validationSize } = checks;
   const trainable = modelSpecification(plan.architecture).filter((parameter) => parameter.trainable);
   surroundings.emit({
     kind: 'started',
@@ -152,7 +153,7 @@ async function beforeFirstEpoch(
     device: trainer.device,
     limitSteps: plan.limitSteps,
   });
-  surroundings.emit({ kind: 'knn', epochsTrained: 0, top1, seconds: (performance.now() - started) / 1000 });
+  reportChecks(checks, 0, started, surroundings);
 }
 
 /** Steps in an epoch, as the first batch of the first epoch says. An epoch without one step is the user's mistake. */
@@ -172,26 +173,9 @@ async function evaluate(
   surroundings: TrainingSurroundings,
 ): Promise<number> {
   const started = performance.now();
-  const { top1 } = await knn(trainer, plan, progress, surroundings);
-  const seconds = (performance.now() - started) / 1000;
-  surroundings.emit({ kind: 'knn', epochsTrained: progress.epochsCompleted + 1, top1, seconds });
-  return top1;
-}
-
-function knn(trainer: Trainer, plan: TrainingPlan, progress: Progress, { reader, signal }: TrainingSurroundings) {
-  const embed = (images: Uint8Array, count: number): Float32Array => {
-    if (signal.aborted) throw new KindredError('CANCELLED', 'the run was cancelled');
-    const { embedding } = trainer.evaluate(images, count);
-    // The last step may have overflowed after its loss was computed.
-    if (allFinite(embedding)) return embedding;
-    throw notFinite(`an embedding is not finite after ${progress.stepsCompleted} steps of the run`);
-  };
-  return checkKnn(
-    embed,
-    reader.stream(plan.evaluationBatches('train', 0), batchesAhead),
-    reader.stream(plan.evaluationBatches('validation', 0), batchesAhead),
-    { k: knnNeighbours, temperature: plan.temperature, classes: plan.classes },
-  );
+  const checks = await checkNetwork(trainer, plan, progress, surroundings);
+  reportChecks(checks, progress.epochsCompleted + 1, started, surroundings);
+  return checks.top1;
 }
 
 async function saveModel(

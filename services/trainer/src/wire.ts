@@ -48,6 +48,8 @@ export function toWireRun({ record, events, notices }: RunView): training.Run {
     artifacts: [...record.artifacts, ...new Set(written.filter((key) => key !== undefined))],
     eventCount: BigInt(events.length),
     notices: notices.map(toWireNotice),
+    linearProbeTop1: bodies.findLast((body) => body.kind === 'linear-probe')?.top1,
+    backboneKnnTop1: checks.at(-1)?.backboneTop1,
   };
 }
 
@@ -101,6 +103,8 @@ function toWireKind(body: RunEventBody): NonNullable<training.RunEvent['kind']> 
       return { $case: 'stepCompleted', value: body };
     case 'knn':
       return { $case: 'knnEvaluated', value: body };
+    case 'linear-probe':
+      return { $case: 'linearProbeEvaluated', value: body };
     case 'epoch':
       return { $case: 'epochCompleted', value: { ...body, residentBytes: BigInt(body.residentBytes) } };
     case 'checkpoint':
