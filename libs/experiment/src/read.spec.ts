@@ -44,6 +44,23 @@ describe('experiment files', () => {
     expect(experiment.early_stop).toEqual({ metric: 'knn', patience: 3, min_delta: 0 });
   });
 
+  it('has the defaults of the optimizer that is chosen', () => {
+    const kwargs = '{ lr: 0.3, weight_decay: 1e-6 }';
+    const sgd = readExperiment({ text: cifar10, overrides: { optimizer_kwargs: kwargs } });
+    expect(sgd.optimizer_kwargs).toEqual({ lr: 0.3, weight_decay: 1e-6, nesterov: false, momentum: 0 });
+    const lars = readExperiment({ text: cifar10, overrides: { optimizer: 'lars', optimizer_kwargs: kwargs } });
+    expect(lars.optimizer_kwargs).toMatchObject({ momentum: 0.9, trust_coefficient: 0.001 });
+    const nesterov = { optimizer: 'lars', optimizer_kwargs: '{ lr: 0.3, nesterov: true }' };
+    expect(readExperiment({ text: cifar10, overrides: nesterov }).optimizer_kwargs.nesterov).toBe(true);
+  });
+
+  it('changes nothing of the reference’s training where the added keys are absent', () => {
+    const experiment = readExperiment({ text: cifar10 });
+    expect(experiment).toMatchObject({ optimizer: 'sgd', accumulate_steps: 1 });
+    expect(experiment.scheduler_kwargs).toMatchObject({ warmup_epochs: 0, per_step: false });
+    expect(experiment.evaluation).toEqual({ linear_probe: false, backbone_knn: false });
+  });
+
   it('names file, line, key and what is allowed', () => {
     const text = cifar10.replace('epochs: 500', 'epochs: -1').replace('momentum: 0.9', 'momentun: 0.9');
     const error = faults(() => readExperiment({ text, file: 'exp.yml' }));
@@ -52,7 +69,7 @@ describe('experiment files', () => {
     const line = text.split('\n').indexOf('epochs: -1') + 1;
     expect(error.message).toContain(`exp.yml:${line}: epochs: got -1; allowed: a whole number from 1 to 100000`);
     expect(error.message).toContain(
-      'optimizer_kwargs.momentun: unknown key; allowed here: nesterov, weight_decay, momentum, lr',
+      'optimizer_kwargs.momentun: unknown key; allowed here: nesterov, weight_decay, momentum, lr, trust_coefficient',
     );
   });
 
@@ -72,6 +89,15 @@ describe('experiment files', () => {
       { 'optimizer_kwargs.momentum': '0', 'optimizer_kwargs.nesterov': 'true' },
       'optimizer_kwargs.nesterov',
     ],
+    ['LARS’s key with SGD', { 'optimizer_kwargs.trust_coefficient': '0.001' }, 'optimizer_kwargs.trust_coefficient'],
+    ['warm-up over the whole run', { 'scheduler_kwargs.warmup_epochs': '500' }, 'scheduler_kwargs.warmup_epochs'],
+    [
+      'a first epoch at rate 0',
+      { 'scheduler_kwargs.warmup_epochs': '10', 'scheduler_kwargs.warmup_start_factor': '0' },
+      'scheduler_kwargs.warmup_start_factor',
+    ],
+    ['parts that do not divide the batch', { batch_size: '128', accumulate_steps: '3' }, 'accumulate_steps'],
+    ['an unknown check', { 'evaluation.linear_prob': 'true' }, 'evaluation.linear_prob'],
     [
       'scale upside down',
       { 'augmentation_kwargs.random_resized_crop.scale': '[1, 0.2]' },

@@ -1,5 +1,6 @@
 // The keys of an experiment file: those of the reference's pretext configurations, and a few of ours with defaults.
 import { z } from 'zod';
+import { contradictionsIn, defaultMomentum } from './contradictions.js';
 import { flag, number, numbers, whole, word } from './values.js';
 
 const normalize = z.strictObject({
@@ -39,12 +40,16 @@ export const experimentSchema = z
     criterion: word('simclr'),
     criterion_kwargs: z.strictObject({ temperature: number({ above: 0, max: 100 }) }),
     epochs: whole(1, 100_000),
-    optimizer: word('sgd'),
+    // Ours: `lars`, for large batches (You et al. 2017, as SimCLR uses it).
+    optimizer: word('sgd', 'lars'),
     optimizer_kwargs: z.strictObject({
       nesterov: flag().default(false),
       weight_decay: number({ min: 0, max: 1 }).default(0),
-      momentum: number({ min: 0, below: 1 }).default(0),
+      // Default: 0 for sgd, as PyTorch's; 0.9 for lars, as SimCLR's.
+      momentum: number({ min: 0, below: 1 }).optional(),
       lr: number({ above: 0, max: 1000 }),
+      // Ours, for lars: how far a layer may move relative to its norm. Default: 0.001, SimCLR's.
+      trust_coefficient: number({ above: 0, max: 1 }).optional(),
     }),
     scheduler: word('cosine', 'step', 'constant'),
     scheduler_kwargs: z
@@ -53,9 +58,16 @@ export const experimentSchema = z
         lr_decay_epochs: numbers(null, (value) => Number.isInteger(value) && value >= 0, 'a list of epochs').default(
           [],
         ),
+        // Ours: epochs in which the rate rises linearly from `warmup_start_factor` of it (torch's LinearLR: a third); 0: none.
+        warmup_epochs: whole(0, 100_000).default(0),
+        warmup_start_factor: number({ min: 0, max: 1 }).default(1 / 3),
+        // Ours: warm-up and cosine move at each step, not at each epoch as the reference's.
+        per_step: flag().default(false),
       })
       .prefault({}),
     batch_size: whole(2, 8192),
+    // Ours: parts of a batch that go through the network one after the other; the loss is that of the whole batch.
+    accumulate_steps: whole(1, 4096).default(1),
     // Accepted because the reference has it; the data-augmentation service sizes its own pool.
     num_workers: whole(0, 1024).default(0),
     augmentation_strategy: word('simclr'),
@@ -79,6 +91,22 @@ export const experimentSchema = z
     transformation_kwargs: z.strictObject({ crop_size: whole(1, 1024), normalize }),
     // Ours: a step event for every so many steps.
     log_steps: whole(1, 1_000_000).default(10),
+    // Ours: checks after each epoch beside kNN on the embeddings. Both need labels and cost time.
+    evaluation: z
+      .strictObject({
+        // Logistic regression on the frozen backbone's features, until it has converged.
+        linear_probe: flag().default(false),
+        // Weighted kNN on the backbone's features, K = 200, as lightly reports it.
+        backbone_knn: flag().default(false),
+      })
+      .prefault({}),
+    // Ours: files for TensorBoard in the artifact store; 0 images: no projector.
+    tensorboard: z
+      .strictObject({
+        scalars: flag().default(true),
+        projector_images: whole(0, 10_000).default(1_000),
+      })
+      .prefault({}),
     // Ours: a checkpoint after every so many steps of the run; 0: after each epoch.
     checkpoint_steps: whole(0, 1_000_000_000).default(0),
     // Ours: the run ends well after so many steps; 0: after its last epoch.
@@ -93,22 +121,22 @@ export const experimentSchema = z
       .optional(),
   })
   .superRefine((experiment, context) => {
-    const [low = 0, high = 0] = experiment.augmentation_kwargs.random_resized_crop.scale;
-    if (low > high) {
-      context.addIssue({
-        code: 'custom',
-        path: ['augmentation_kwargs', 'random_resized_crop', 'scale'],
-        message: `got [${low},${high}]; allowed: two numbers above 0 to 1, the smaller first`,
-      });
-    }
-    if (experiment.optimizer_kwargs.nesterov && experiment.optimizer_kwargs.momentum === 0) {
-      context.addIssue({
-        code: 'custom',
-        path: ['optimizer_kwargs', 'nesterov'],
-        message: 'got true with momentum 0; allowed: false, or a momentum above 0',
-      });
-    }
-  });
+    for (const { path, message } of contradictionsIn(experiment)) context.addIssue({ code: 'custom', path, message });
+  })
+  .transform((experiment) => ({
+    ...experiment,
+    optimizer_kwargs: withOptimizerDefaults(experiment.optimizer, experiment.optimizer_kwargs),
+  }));
+
+/** Fills in the defaults that depend on the optimizer. */
+function withOptimizerDefaults<T extends { momentum?: number | undefined; trust_coefficient?: number | undefined }>(
+  optimizer: 'sgd' | 'lars',
+  options: T,
+): T & { momentum: number } {
+  const { momentum, trust_coefficient: trust } = options;
+  if (optimizer === 'sgd') return { ...options, momentum: momentum ?? defaultMomentum.sgd };
+  return { ...options, momentum: momentum ?? defaultMomentum.lars, trust_coefficient: trust ?? 0.001 };
+}
 
 /** An experiment with every default filled in, in the reference's keys. */
 export type Experiment = z.output<typeof experimentSchema>;
