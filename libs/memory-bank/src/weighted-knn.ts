@@ -3,6 +3,7 @@
 import { KindredError } from '@kindred/errors';
 import { createTopK } from './top-k.js';
 import { checkTemperature } from './votes.js';
+import type { Neighbours } from './top-k.js';
 
 /** What {@link weightedKnn} needs. */
 export interface WeightedKnnOptions {
@@ -18,6 +19,13 @@ export interface WeightedKnnOptions {
   readonly temperature?: number;
   /** Number of classes. */
   readonly classes: number;
+  /** Finds the neighbours, exactly, of equal ones the first. @default in JavaScript, {@link createTopK} */
+  readonly search?: (query: {
+    readonly bank: Float32Array;
+    readonly queries: Float32Array;
+    readonly dimension: number;
+    readonly k: number;
+  }) => Neighbours;
 }
 
 /** Classes of the queries. */
@@ -37,9 +45,8 @@ export function weightedKnn(options: WeightedKnnOptions): WeightedKnnResult {
   const { bank, labels, queries, k = 100, temperature = 0.1, classes } = options;
   const dimension = checkedDimension(options);
   checkTemperature(temperature);
-  const nearest = createTopK({ queries, dimension, k });
-  nearest.add(bank);
-  const { scores, positions, k: voters, queries: count } = nearest.result();
+  const { search = searchInJavaScript } = options;
+  const { scores, positions, k: voters, queries: count } = search({ bank, queries, dimension, k });
   const predictions = new Int32Array(count);
   const shares = new Float32Array(count * classes);
   const votes = new Float64Array(classes);
@@ -64,6 +71,12 @@ export function weightedKnn(options: WeightedKnnOptions): WeightedKnnResult {
   }
   return { predictions, shares };
 }
+
+const searchInJavaScript: NonNullable<WeightedKnnOptions['search']> = ({ bank, queries, dimension, k }) => {
+  const nearest = createTopK({ queries, dimension, k });
+  nearest.add(bank);
+  return nearest.result();
+};
 
 function checkedDimension({ bank, labels, queries, classes }: WeightedKnnOptions): number {
   const dimension = bank.length / labels.length;

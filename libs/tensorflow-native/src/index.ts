@@ -5,6 +5,8 @@ export { createTrainer } from './trainer.js';
 export type { Trainer, TrainerOptions, TrainerState } from './trainer.js';
 export { createEncoder } from './encoder.js';
 export type { Encoder, EncoderOptions } from './encoder.js';
+export { createNeighbourSearch } from './neighbour-search.js';
+export type { NeighbourQuery, NeighbourSearch } from './neighbour-search.js';
 export type { Embeddings } from './embedding-function.js';
 export { compile } from './compile.js';
 export type { CompiledFunction, CompiledProgram, OutputValue } from './compile.js';

@@ -1,38 +1,23 @@
 // A SimCLR training run's moving part: one compiled step over live variables, evaluation with the same variables.
-import * as tf from '@tensorflow/tfjs-core';
 import { invalidField } from '@kindred/errors';
 import {
   checkImageSize,
   checkNormalisation,
   checkStateDict,
-  forward,
   initialMomentum,
   modelSpecification,
-  momentumGradient,
-  normalisePixels,
   parameterSize,
   resolveOptimizer,
-  simclrLoss,
-  tensorFlowShape,
   toPyTorchLayout,
   toTensorFlowLayout,
 } from '@kindred/simclr';
-import type {
-  Architecture,
-  NetworkOperations,
-  Normalisation,
-  OptimizerOptions,
-  ParameterSpecification,
-  StateDict,
-} from '@kindred/simclr';
+import type { Architecture, Normalisation, OptimizerOptions, ParameterSpecification, StateDict } from '@kindred/simclr';
 import { compile } from './compile.js';
-import { embeddingFunction, toEmbeddings } from './embedding-function.js';
-import { castPixels, createNativeOperations } from './operations.js';
+import { toEmbeddings } from './embedding-function.js';
 import { loadTensorFlow } from './runtime.js';
-import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './program-definition.js';
+import { accumulatedStep, gradientPrefix, momentumPrefix, trainingProgram } from './training-program.js';
 import type { Embeddings } from './embedding-function.js';
-import type { NativeBackend } from './native.js';
-import type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
+import type { TensorFlowOptions } from './runtime.js';
 
 /** What a trainer is made from. */
 export interface TrainerOptions {
@@ -47,6 +32,11 @@ export interface TrainerOptions {
   readonly normalisation: Normalisation;
   /** Image pairs of a step, at least 2. */
   readonly batchSize: number;
+  /**
+   * Parts that a step's batch is taken through the network in, to need less memory; must divide `batchSize`, at least 2 pairs
+   * each. The gradient is the whole batch's but for BatchNorm, whose statistics are each part's. @default 1
+   */
+  readonly accumulateSteps?: number;
   readonly imageSize: { readonly height: number; readonly width: number };
   /** How TensorFlow is started, where this is the first use in the process. */
   readonly tensorFlow?: TensorFlowOptions;
@@ -77,8 +67,6 @@ export interface Trainer {
   dispose(): void;
 }
 
-const momentumPrefix = 'momentum/';
-
 /**
  * Builds the step's graph (one eager step's time) and puts the parameters into it. From the same state and batches, two
  * trainers with the same thread counts give bit-identical results on a CPU.
@@ -86,7 +74,7 @@ const momentumPrefix = 'momentum/';
  * @throws KindredError INVALID_ARGUMENT for options that don't fit together, FAILED_PRECONDITION without the native addon.
  */
 export function createTrainer(options: TrainerOptions): Trainer {
-  const { architecture, batchSize, imageSize } = options;
+  const { architecture, batchSize, imageSize, accumulateSteps = 1 } = options;
   checkOptions(options);
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture);
@@ -108,9 +96,12 @@ export function createTrainer(options: TrainerOptions): Trainer {
       if (!Number.isFinite(learningRate) || learningRate < 0) {
         throw invalidField('learningRate', `got ${learningRate}; allowed: 0 or more`);
       }
-      const result = program.functions['step']?.({ views, rate: Float32Array.of(learningRate) });
+      const loss =
+        accumulateSteps === 1
+          ? program.functions['step']?.({ views, rate: Float32Array.of(learningRate) })['loss']?.values[0]
+          : accumulatedStep(program, views, learningRate, accumulateSteps);
       steps++;
-      return result?.['loss']?.values[0] ?? Number.NaN;
+      return loss ?? Number.NaN;
     },
     evaluate(images, count) {
       if (images.length !== count * pixels)
@@ -118,78 +109,9 @@ export function createTrainer(options: TrainerOptions): Trainer {
       const shape = [count, imageSize.height, imageSize.width, 3];
       return toEmbeddings(program.functions['embed']?.({ images }, { images: shape }) ?? {}, count);
     },
-    state: () => fromProgramState(program.getState(), specification, firstCounts, steps),
+    // Each part of a step moves BatchNorm's statistics once.
+    state: () => fromProgramState(program.getState(), specification, firstCounts, steps * accumulateSteps),
     dispose: () => program.dispose(),
-  };
-}
-
-/** The program of a trainer: functions `step` and `embed` over parameters, statistics and momentum buffers. */
-export function trainingProgram(options: TrainerOptions, runtime: TensorFlowRuntime): ProgramDefinition {
-  const { architecture, imageSize, normalisation } = options;
-  const operations = createNativeOperations(runtime);
-  const { backend } = runtime;
-  const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
-  const shapes = specification.flatMap(({ name, shape, kind, trainable }): [string, number[]][] => {
-    const size = tensorFlowShape(shape, kind);
-    return trainable
-      ? [
-          [name, size],
-          [`${momentumPrefix}${name}`, size],
-        ]
-      : [[name, size]];
-  });
-  return {
-    state: Object.fromEntries(shapes),
-    functions: {
-      step: stepFunction(options, operations, backend, specification),
-      embed: embeddingFunction(architecture, normalisation, operations, backend, [
-        -1,
-        imageSize.height,
-        imageSize.width,
-        3,
-      ]),
-    },
-  };
-}
-
-function stepFunction(
-  { architecture, batchSize, imageSize, normalisation, temperature, optimizer }: TrainerOptions,
-  operations: NetworkOperations,
-  backend: NativeBackend,
-  specification: readonly ParameterSpecification[],
-): FunctionDefinition {
-  const resolved = resolveOptimizer(optimizer);
-  const trained = specification.filter((tensor) => tensor.trainable);
-  const trainable = trained.map(({ name }) => name);
-  return {
-    inputs: {
-      views: { dtype: 'uint8', shape: [2 * batchSize, imageSize.height, imageSize.width, 3] },
-      rate: { dtype: 'float32', shape: [] },
-    },
-    call: (state, inputs) => {
-      let updates: Readonly<Record<string, tf.Tensor>> = {};
-      const loss = (...weights: tf.Tensor[]): tf.Scalar => {
-        const parameters = {
-          ...state,
-          ...Object.fromEntries(trainable.map((name, index) => [name, weights[index] as tf.Tensor])),
-        };
-        const x = normalisePixels(castPixels(backend, inputs['views'] as tf.Tensor), normalisation);
-        const result = forward(architecture, parameters, x, { training: true, operations });
-        updates = result.updatedStatistics;
-        const features = tf.reshape(result.embedding, [batchSize, 2, architecture.featureDim]) as tf.Tensor3D;
-        return simclrLoss(features, temperature);
-      };
-      const { value, grads } = tf.valueAndGrads(loss)(trainable.map((name) => state[name] as tf.Tensor));
-      const momentumUpdates = trained.map(({ name, kind }, index) => ({
-        variable: name,
-        buffer: `${momentumPrefix}${name}`,
-        gradient: momentumGradient(state[name] as tf.Tensor, grads[index] as tf.Tensor, kind, resolved),
-        rate: inputs['rate'] as tf.Scalar,
-        momentum: resolved.momentum,
-        nesterov: resolved.nesterov,
-      }));
-      return { outputs: { loss: value }, updates, momentumUpdates } satisfies FunctionResult;
-    },
   };
 }
 
@@ -201,6 +123,7 @@ function checkOptions({
   temperature,
   normalisation,
   batchSize,
+  accumulateSteps = 1,
   imageSize,
 }: TrainerOptions): void {
   checkStateDict(architecture, parameters);
@@ -210,6 +133,13 @@ function checkOptions({
   if (!(temperature > 0)) throw invalidField('temperature', `got ${temperature}; allowed: above 0`);
   if (!Number.isInteger(batchSize) || batchSize < 2)
     throw invalidField('batchSize', `got ${batchSize}; allowed: a whole number from 2`);
+  const part = batchSize / accumulateSteps;
+  if (!Number.isInteger(accumulateSteps) || accumulateSteps < 1 || !Number.isInteger(part) || part < 2) {
+    throw invalidField(
+      'accumulateSteps',
+      `got ${accumulateSteps}; allowed: a divisor of the batch size ${batchSize} that leaves parts of at least 2 pairs`,
+    );
+  }
   if (momentum === undefined) return;
   for (const { name, shape, trainable } of modelSpecification(architecture)) {
     if (trainable && momentum[name]?.length !== parameterSize(shape)) {
@@ -222,7 +152,7 @@ function checkOptions({
 }
 
 function toProgramState(
-  { architecture, parameters, momentum }: TrainerOptions,
+  { architecture, parameters, momentum, accumulateSteps = 1 }: TrainerOptions,
   specification: readonly ParameterSpecification[],
 ): Record<string, Float32Array> {
   const buffers = momentum ?? initialMomentum(architecture);
@@ -230,7 +160,9 @@ function toProgramState(
   for (const { name, shape, kind, trainable } of specification) {
     if (kind === 'batch-count') continue;
     result[name] = toTensorFlowLayout(parameters[name] as Float32Array, shape, kind);
-    if (trainable) result[`${momentumPrefix}${name}`] = toTensorFlowLayout(buffers[name] as Float32Array, shape, kind);
+    if (!trainable) continue;
+    result[`${momentumPrefix}${name}`] = toTensorFlowLayout(buffers[name] as Float32Array, shape, kind);
+    if (accumulateSteps > 1) result[`${gradientPrefix}${name}`] = new Float32Array(parameterSize(shape));
   }
   return result;
 }
