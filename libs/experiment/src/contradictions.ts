@@ -74,9 +74,9 @@ function* warmUp({ epochs, scheduler_kwargs: options }: ContradictableSettings) 
 }
 
 function* accumulation({ batch_size: batch, accumulate_steps: parts }: ContradictableSettings) {
-  if (batch % parts === 0) return;
+  if (parts === 1 || (batch % parts === 0 && batch / parts >= 2)) return;
   yield {
     path: ['accumulate_steps'],
-    message: `got ${parts}; allowed: a divisor of batch_size, ${batch}`,
+    message: `got ${parts}; allowed: a divisor of batch_size, ${batch}, that leaves parts of at least 2 images`,
   };
 }

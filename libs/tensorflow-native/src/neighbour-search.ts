@@ -20,7 +20,7 @@ export interface NeighbourQuery {
   readonly k: number;
 }
 
-/** A search whose graph is kept for the next bank of the same size. Calls are synchronous. */
+/** A search whose graphs are kept for the next bank of the same size. Calls are synchronous. */
 export interface NeighbourSearch {
   /** Neighbours best first; of equal scores the row that comes first. */
   find(query: NeighbourQuery): Neighbours;
@@ -31,17 +31,23 @@ export interface NeighbourSearch {
 // Similarities of one call: 16 Mi of them are 64 MiB.
 const maxSimilarities = 2 ** 24;
 const maxBlock = 1024;
+// A run asks for two sizes: embeddings, and the backbone's features. Each holds a copy of its bank.
+const maxPrograms = 2;
 
 /** Makes a search; nothing is compiled before its first use. */
 export function createNeighbourSearch(tensorFlow?: TensorFlowOptions): NeighbourSearch {
   const runtime = loadTensorFlow(tensorFlow);
-  let kept: { readonly shape: string; readonly program: CompiledProgram } | null = null;
+  const kept = new Map<string, CompiledProgram>();
 
   const programFor = (size: number, dimension: number, k: number): CompiledProgram => {
     const shape = `${size}x${dimension}, ${k}`;
-    if (kept?.shape === shape) return kept.program;
-    kept?.program.dispose();
-    kept = null;
+    const known = kept.get(shape);
+    if (known !== undefined) return known;
+    const [oldest] = kept;
+    if (oldest !== undefined && kept.size >= maxPrograms) {
+      oldest[1].dispose();
+      kept.delete(oldest[0]);
+    }
     const program = compile(runtime, {
       state: { bank: [size, dimension] },
       functions: {
@@ -60,7 +66,7 @@ export function createNeighbourSearch(tensorFlow?: TensorFlowOptions): Neighbour
         },
       },
     });
-    kept = { shape, program };
+    kept.set(shape, program);
     return program;
   };
 
@@ -86,8 +92,8 @@ export function createNeighbourSearch(tensorFlow?: TensorFlowOptions): Neighbour
       return { queries: count, k: columns, scores, positions };
     },
     dispose() {
-      kept?.program.dispose();
-      kept = null;
+      for (const program of kept.values()) program.dispose();
+      kept.clear();
     },
   };
 }

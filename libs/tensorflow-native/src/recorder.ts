@@ -1,8 +1,12 @@
-// Records the operations of one eager call as graph nodes, by standing between tfjs's backend and the native addon.
+// Records the operations of one call as graph nodes, by standing between tfjs's backend and the native addon. Nothing
+// that is large is computed: a recorded tensor has a shape and no values.
 import { KindredError } from '@kindred/errors';
 import { attribute, attributeTypes, dataTypes } from './native.js';
+import { outputForms } from './shape-rules.js';
+import { sizeOf } from './tensor-values.js';
 import type { GraphNode } from './graph.js';
-import type { DataType, NativeBackend, NativeBinding, TensorMetadata, TensorValues } from './native.js';
+import type { DataType, NativeBackend, NativeBinding, OpAttribute, TensorMetadata, TensorValues } from './native.js';
+import type { TensorForm } from './shape-rules.js';
 
 /** Largest constant that a graph may hold, in bytes; what is larger should be an input, state, or made by operations. */
 export const maxConstantBytes = 4096;
@@ -16,8 +20,8 @@ const inferredTypes: Readonly<Record<string, Readonly<Record<string, number>>>> 
 export interface Recorder {
   /** Nodes so far, in the order of execution; constants stand before their first use. */
   readonly nodes: GraphNode[];
-  /** Declares that tensor `id` is output 0 of a node made elsewhere (a placeholder, a variable's value). */
-  declare(id: number, reference: string, dtype: DataType): void;
+  /** Makes a tensor without values that stands for output 0 of a node made elsewhere (a placeholder, a variable's value). */
+  declare(reference: string, shape: readonly number[], dtype: DataType): TensorMetadata;
   /** The graph reference of tensor `id`; makes a constant of one that came from JavaScript. */
   referenceTo(id: number, user: string): string;
   /** Runs `action` with the backend's calls recorded. Not to be nested. */
@@ -29,19 +33,14 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
   const binding = backend.binding;
   const nodes: GraphNode[] = [];
   const references = new Map<number, string>();
-  const types = new Map<number, number>();
+  const forms = new Map<number, TensorForm>();
   const constants = new Map<number, { shape: readonly number[]; dtype: number; values: TensorValues }>();
 
   const referenceTo = (id: number, user: string): string => {
     const known = references.get(id);
     if (known !== undefined) return known;
     const constant = constants.get(id);
-    if (constant === undefined) {
-      throw new KindredError(
-        'FAILED_PRECONDITION',
-        `operation ${user} reads a tensor that was made outside the compiled function; hand it in as an input or as state`,
-      );
-    }
+    if (constant === undefined) return nowhere(user);
     const name = `${prefix}/constant_${id}`;
     const made = constantNodes(name, constant.shape, constant.dtype, constant.values, user);
     nodes.push(...made);
@@ -49,26 +48,45 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
     return name;
   };
 
+  let lastId = 0;
+  /** A tensor without values. Its id is below 0: neither the addon nor tfjs's clean-up takes it for one of theirs. */
+  const withoutValues = ({ shape, dtype }: TensorForm): TensorMetadata => {
+    const id = --lastId;
+    forms.set(id, { shape, dtype });
+    return { id, shape, dtype };
+  };
+
   const executeOp: NativeBinding['executeOp'] = (name, attributes, inputs, outputs) => {
-    const result = binding.executeOp(name, attributes, inputs, outputs);
+    const given = inputs.map((id) => forms.get(id) ?? nowhere(name));
+    const constant = (index: number): readonly number[] | null => {
+      const made = constants.get(inputs[index] ?? 0);
+      return made === undefined ? null : Array.from(made.values as ArrayLike<number>);
+    };
+    const results =
+      outputForms(name, { attributes, inputs: given, constant }) ??
+      runOnZeros(binding, name, attributes, { ids: inputs, forms: given }, outputs);
     const node = `${prefix}/${name}_${nodes.length}`;
     const sources = inputs.map((id) => referenceTo(id, name));
     const inferred = Object.entries(inferredTypes[name] ?? {})
-      .filter(([key]) => !attributes.some((given) => given.name === key))
-      .map(([key, index]) => ({ name: key, type: attributeTypes.type, value: types.get(inputs[index] ?? -1) }));
+      .filter(([key]) => !attributes.some((attribute) => attribute.name === key))
+      .map(([key, index]) => ({ name: key, type: attributeTypes.type, value: given[index]?.dtype }));
     nodes.push({ name: node, op: name, attributes: [...attributes, ...inferred], inputs: sources, constant: null });
-    result.forEach(({ id, dtype }: TensorMetadata, index) => {
-      references.set(id, index === 0 ? node : `${node}:${index}`);
-      types.set(id, dtype);
+    return results.map((form, index) => {
+      const made = withoutValues(form);
+      references.set(made.id, index === 0 ? node : `${node}:${index}`);
+      return made;
     });
-    return result;
   };
 
   const createTensor: NativeBinding['createTensor'] = (shape, dtype, values) => {
     const id = binding.createTensor(shape, dtype, values);
     constants.set(id, { shape: [...shape], dtype, values });
-    types.set(id, dtype);
+    forms.set(id, { shape: [...shape], dtype });
     return id;
+  };
+
+  const deleteTensor: NativeBinding['deleteTensor'] = (id) => {
+    if (id >= 0) binding.deleteTensor(id);
   };
 
   const tensorDataSync: NativeBinding['tensorDataSync'] = () => {
@@ -78,15 +96,14 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
     );
   };
 
-  // The addon's own object is read-only, so the recording one is a copy of it.
-  const copy = Object.fromEntries(propertyNames(binding).map((key) => [key, Reflect.get(binding, key)]));
-  const recording = { ...copy, executeOp, createTensor, tensorDataSync } as unknown as NativeBinding;
+  const recording = withFunctions(binding, { executeOp, createTensor, deleteTensor, tensorDataSync });
 
   return {
     nodes,
-    declare: (id, reference, dtype) => {
-      references.set(id, reference);
-      types.set(id, dataTypes[dtype]);
+    declare: (reference, shape, dtype) => {
+      const made = withoutValues({ shape, dtype: dataTypes[dtype] });
+      references.set(made.id, reference);
+      return made;
     },
     referenceTo,
     record: (action) => {
@@ -98,6 +115,45 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
       }
     },
   };
+}
+
+function nowhere(user: string): never {
+  throw new KindredError(
+    'FAILED_PRECONDITION',
+    `operation ${user} reads a tensor that was made outside the compiled function; hand it in as an input or as state`,
+  );
+}
+
+/** Runs an operation on zeros in place of tensors without values, to learn its outputs' forms. */
+function runOnZeros(
+  binding: NativeBinding,
+  name: string,
+  attributes: readonly OpAttribute[],
+  inputs: { readonly ids: readonly number[]; readonly forms: readonly TensorForm[] },
+  outputs: number,
+): TensorForm[] {
+  const made: number[] = [];
+  const ids = inputs.forms.map(({ shape, dtype }, index) => {
+    const id = inputs.ids[index] ?? -1;
+    if (id >= 0) return id;
+    const values = toTypedArray(new Array<number>(sizeOf(shape)).fill(0), dtype, name);
+    const zeros = binding.createTensor(shape, dtype, values);
+    made.push(zeros);
+    return zeros;
+  });
+  try {
+    const results = binding.executeOp(name, attributes, ids, outputs);
+    made.push(...results.map(({ id }) => id));
+    return results.map(({ shape, dtype }) => ({ shape, dtype }));
+  } finally {
+    made.forEach((id) => binding.deleteTensor(id));
+  }
+}
+
+/** A copy of the addon's object with some functions replaced; the object itself is read-only. */
+export function withFunctions(binding: NativeBinding, replaced: Partial<NativeBinding>): NativeBinding {
+  const copy = Object.fromEntries(propertyNames(binding).map((key) => [key, Reflect.get(binding, key)]));
+  return { ...copy, ...replaced } as unknown as NativeBinding;
 }
 
 function propertyNames(value: object): string[] {

@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import { KindredError } from '@kindred/errors';
 import { attribute, attributeTypes, dataTypes } from './native.js';
 import { createRecorder } from './recorder.js';
-import { emptyArray, sizeOf } from './tensor-values.js';
 import type { GraphNode } from './graph.js';
 import type { DataType, NativeBackend } from './native.js';
 import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './program-definition.js';
@@ -83,28 +82,24 @@ function traceOnce(
 ): Trace {
   const recorder = createRecorder(backend, name);
   const made: tf.Tensor[] = [];
-  const given = (id: number, shape: readonly number[], dtype: DataType): tf.Tensor => {
-    const tensor = tensorOf(backend, id, shape, dtype);
+  const declare = (reference: string, shape: readonly number[], dtype: DataType): tf.Tensor => {
+    const tensor = backend.createOutputTensor(recorder.declare(reference, shape, dtype));
     made.push(tensor);
     return tensor;
   };
   const state: Record<string, tf.Tensor> = {};
   for (const [key, shape] of Object.entries(definition.state)) {
-    const id = backend.binding.createTensor(shape, dataTypes.float32, new Float32Array(sizeOf(shape)));
     const read = `${name}/read/${key}`;
     recorder.nodes.push(plainNode(read, 'ReadVariableOp', [attribute.type('dtype', 'float32')], [`variable/${key}`]));
-    recorder.declare(id, read, 'float32');
-    state[key] = given(id, shape, 'float32');
+    state[key] = declare(read, shape, 'float32');
   }
   const inputs: Record<string, tf.Tensor> = {};
   for (const [key, { dtype, shape }] of Object.entries(fn.inputs)) {
     const concrete = shape.map((size) => (size === -1 ? freeSize : size));
-    const id = backend.binding.createTensor(concrete, dataTypes[dtype], emptyArray(dtype, sizeOf(concrete)));
     const placeholder = `${name}/input/${key}`;
     const shapeAttribute = { name: 'shape', type: attributeTypes.shape, value: shape };
     recorder.nodes.push(plainNode(placeholder, 'Placeholder', [attribute.type('dtype', dtype), shapeAttribute], []));
-    recorder.declare(id, placeholder, dtype);
-    inputs[key] = given(id, concrete, dtype);
+    inputs[key] = declare(placeholder, concrete, dtype);
   }
   tf.engine().startScope(`trace ${name}`);
   try {

@@ -12,11 +12,14 @@ import {
   toTensorFlowLayout,
 } from '@kindred/simclr';
 import type { Architecture, Normalisation, OptimizerOptions, ParameterSpecification, StateDict } from '@kindred/simclr';
+import type { Neighbours } from '@kindred/memory-bank';
 import { compile } from './compile.js';
+import { createNeighbourSearch } from './neighbour-search.js';
 import { toEmbeddings } from './embedding-function.js';
 import { loadTensorFlow } from './runtime.js';
 import { accumulatedStep, gradientPrefix, momentumPrefix, trainingProgram } from './training-program.js';
 import type { Embeddings } from './embedding-function.js';
+import type { NeighbourQuery } from './neighbour-search.js';
 import type { TensorFlowOptions } from './runtime.js';
 
 /** What a trainer is made from. */
@@ -61,6 +64,8 @@ export interface Trainer {
   step(views: Uint8Array, learningRate: number): number;
   /** Embeds `count` images, uint8 `[count, height, width, 3]`, in eval mode with the variables as they are now. */
   evaluate(images: Uint8Array, count: number): Embeddings;
+  /** Finds the nearest rows of a memory bank. */
+  findNeighbours(query: NeighbourQuery): Neighbours;
   /** Exact copies of all that the run consists of. */
   state(): TrainerState;
   /** Gives native memory back; the trainer can't be used afterwards. */
@@ -80,6 +85,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   const specification = modelSpecification(architecture);
   const program = compile(runtime, trainingProgram(options, runtime));
   program.setState(toProgramState(options, specification));
+  const search = createNeighbourSearch();
   const firstCounts = batchCounts(specification, options.parameters);
   const pixels = imageSize.height * imageSize.width * 3;
   let steps = 0;
@@ -111,7 +117,11 @@ export function createTrainer(options: TrainerOptions): Trainer {
     },
     // Each part of a step moves BatchNorm's statistics once.
     state: () => fromProgramState(program.getState(), specification, firstCounts, steps * accumulateSteps),
-    dispose: () => program.dispose(),
+    findNeighbours: search.find,
+    dispose() {
+      search.dispose();
+      program.dispose();
+    },
   };
 }
 

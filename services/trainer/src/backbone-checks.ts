@@ -1,5 +1,5 @@
 // Checks of the backbone's features beside the reference's: weighted kNN as lightly reports it, and the linear probe.
-import { top1Accuracy, weightedKnn } from '@kindred/memory-bank';
+import { top1Accuracy, weightedKnn, type WeightedKnnOptions } from '@kindred/memory-bank';
 import type { LabelledFeatures } from './logistic-regression.js';
 import { probeLinearly, type LinearProbeResult } from './linear-probe.js';
 
@@ -12,6 +12,7 @@ export interface BackboneChecks {
   readonly backboneKnn: boolean;
   readonly linearProbe: boolean;
   readonly classes: number;
+  readonly search: NonNullable<WeightedKnnOptions['search']>;
   /** Called now and then; may throw to end the checks. */
   readonly between: () => void;
 }
@@ -27,9 +28,9 @@ export interface BackboneResult {
 export async function checkBackbone(
   training: LabelledFeatures,
   validation: LabelledFeatures,
-  { backboneKnn, linearProbe, classes, between }: BackboneChecks,
+  { backboneKnn, linearProbe, classes, search, between }: BackboneChecks,
 ): Promise<BackboneResult> {
-  const knnTop1 = backboneKnn ? backboneKnnTop1(training, validation, classes) : null;
+  const knnTop1 = backboneKnn ? backboneKnnTop1(training, validation, classes, search) : null;
   between();
   if (!linearProbe) return { knnTop1, probe: null };
   const started = performance.now();
@@ -37,7 +38,12 @@ export async function checkBackbone(
   return { knnTop1, probe: { ...probe, seconds: (performance.now() - started) / 1000 } };
 }
 
-function backboneKnnTop1(training: LabelledFeatures, validation: LabelledFeatures, classes: number): number {
+function backboneKnnTop1(
+  training: LabelledFeatures,
+  validation: LabelledFeatures,
+  classes: number,
+  search: BackboneChecks['search'],
+): number {
   const dimension = training.features.length / training.labels.length;
   const { predictions } = weightedKnn({
     bank: unitRows(training.features, dimension),
@@ -46,6 +52,7 @@ function backboneKnnTop1(training: LabelledFeatures, validation: LabelledFeature
     k: backboneNeighbours,
     temperature: backboneTemperature,
     classes,
+    search,
   });
   return top1Accuracy(predictions, validation.labels);
 }

@@ -1,6 +1,6 @@
 // The check after each epoch: fill the memory bank with the training images, let it classify the validation images.
 import { KindredError } from '@kindred/errors';
-import { top1Accuracy, weightedKnn } from '@kindred/memory-bank';
+import { top1Accuracy, weightedKnn, type WeightedKnnOptions } from '@kindred/memory-bank';
 import type { StreamBatchesResponse } from '@kindred/protocol/augmentation';
 import { int32Of } from '@kindred/service-runtime';
 import type { LabelledFeatures } from './logistic-regression.js';
@@ -30,7 +30,12 @@ export async function checkKnn(
   {
     withBackbone,
     ...options
-  }: { readonly k: number; readonly temperature: number; readonly classes: number; readonly withBackbone: boolean },
+  }: Pick<WeightedKnnOptions, 'search'> & {
+    readonly k: number;
+    readonly temperature: number;
+    readonly classes: number;
+    readonly withBackbone: boolean;
+  },
 ): Promise<KnnResult> {
   const bank = await embedAll(embed, training, options.classes, withBackbone);
   const queries = await embedAll(embed, validation, options.classes, withBackbone);

@@ -40,11 +40,12 @@ export async function checkNetwork(
       temperature: plan.temperature,
       classes: plan.classes,
       withBackbone: linearProbe || backboneKnn,
+      search: trainer.findNeighbours,
     },
   );
   if (result.backbone === null) return { ...result, knnTop1: null, probe: null };
   const { training, validation } = result.backbone;
-  const checks = { linearProbe, backboneKnn, classes: plan.classes, between };
+  const checks = { linearProbe, backboneKnn, classes: plan.classes, between, search: trainer.findNeighbours };
   return { ...result, ...(await checkBackbone(training, validation, checks)) };
 }
 

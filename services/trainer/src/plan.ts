@@ -36,6 +36,8 @@ export interface TrainingPlan {
   readonly temperature: number;
   readonly epochs: number;
   readonly batchSize: number;
+  /** Parts that a batch is taken through the network in. */
+  readonly accumulateSteps: number;
   readonly classes: number;
   readonly seed: bigint;
   readonly logSteps: number;
@@ -66,12 +68,6 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     const message = `got ${cropSize}; allowed: the training crop's size (augmentation_kwargs.random_resized_crop.size), ${crop.size}`;
     throw new KindredError('INVALID_ARGUMENT', `transformation_kwargs.crop_size: ${message}`, {
       violations: [{ field: 'transformation_kwargs.crop_size', description: message }],
-    });
-  }
-  if (experiment.accumulate_steps > 1) {
-    const description = `got ${experiment.accumulate_steps}; allowed: 1, the compiled step takes its batch whole`;
-    throw new KindredError('INVALID_ARGUMENT', `accumulate_steps: ${description}`, {
-      violations: [{ field: 'accumulate_steps', description }],
     });
   }
   const jitter = augmentation.color_jitter;
@@ -121,6 +117,7 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     temperature: experiment.criterion_kwargs.temperature,
     epochs: experiment.epochs,
     batchSize: experiment.batch_size,
+    accumulateSteps: experiment.accumulate_steps,
     classes: experiment.num_classes,
     seed: BigInt(seed),
     logSteps: experiment.log_steps,

@@ -16,6 +16,8 @@ import type { TrainingJob, TrainingSurroundings } from './training-job.js';
 export async function runTraining(job: TrainingJob, surroundings: TrainingSurroundings): Promise<string[]> {
   const plan = createPlan(job.specification);
   const start = await restoreState(job, plan, surroundings.artifacts);
+  // Before the network is compiled for it: a batch larger than the dataset would take gigabytes to be refused.
+  const stepsPerEpoch = await countSteps(plan, surroundings.reader);
   const tensorFlow = { intraOpThreads: job.threads };
   loadTensorFlow(tensorFlow);
   const trainer = createTrainer({
@@ -26,12 +28,13 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     temperature: plan.temperature,
     normalisation: plan.normalisation,
     batchSize: plan.batchSize,
+    accumulateSteps: plan.accumulateSteps,
     imageSize: { height: plan.cropSize, width: plan.cropSize },
     tensorFlow,
   });
   try {
     surroundings.onStep(start.progress.stepsCompleted);
-    if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, surroundings);
+    if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, stepsPerEpoch, surroundings);
     const end = await trainEpochs(job, plan, trainer, start, surroundings);
     reportStop(end, plan, surroundings);
     await saveProjector(job, plan, trainer, surroundings);
@@ -136,10 +139,10 @@ function reportStop(progress: Progress, plan: TrainingPlan, { emit }: TrainingSu
 async function beforeFirstEpoch(
   trainer: Trainer,
   plan: TrainingPlan,
+  stepsPerEpoch: number,
   surroundings: TrainingSurroundings,
 ): Promise<void> {
   const started = performance.now();
-  const steps = await countSteps(plan, surroundings.reader);
   const checks = await checkNetwork(trainer, plan, beginning, surroundings);
   const { trainSize, validationSize } = checks;
   const trainable = modelSpecification(plan.architecture).filter((parameter) => parameter.trainable);
@@ -147,7 +150,7 @@ async function beforeFirstEpoch(
     kind: 'started',
     trainSize,
     validationSize,
-    stepsPerEpoch: steps,
+    stepsPerEpoch,
     epochs: plan.epochs,
     parameterCount: trainable.reduce((total, { shape }) => total + parameterSize(shape), 0),
     device: trainer.device,
