@@ -19,6 +19,8 @@ import {
 const epochs = 3;
 const stepsPerEpoch = 4;
 const knn = [20, 30, 40, 50];
+/** Top-1 of the fake's linear probe, percent. */
+const linearProbe = 62.5;
 /** Pause before each event in milliseconds: long enough to kill the process between two. */
 const eventMs = 60;
 
@@ -70,7 +72,14 @@ function registerTrainer(registrar: ServiceRegistrar, state: string): void {
         if (signal.aborted || load(runId).state === RunState.CANCELLED) return;
         if (event.kind?.$case === 'ended') {
           const [untrainedKnnTop1 = 0, ...knnTop1] = knn;
-          const ended = { untrainedKnnTop1, knnTop1, meanLoss: [5, 4, 3], model: runId, artifacts: [] };
+          const ended = {
+            untrainedKnnTop1,
+            knnTop1,
+            meanLoss: [5, 4, 3],
+            model: runId,
+            artifacts: [],
+            linearProbeTop1: linearProbe,
+          };
           save({ ...load(runId), ...ended, state: RunState.SUCCEEDED, epochsCompleted: epochs });
         }
         yield { content: { $case: 'event' as const, value: event } };
@@ -112,6 +121,8 @@ function history(): RunEvent[] {
     });
     kinds.push({ $case: 'knnEvaluated', value: { epochsTrained: epoch + 1, top1: knn[epoch + 1] ?? 0, seconds: 0.1 } });
   }
+  const fit = { trainTop1: 70, loss: 0.5, iterations: 9, converged: true, seconds: 0.1 };
+  kinds.push({ $case: 'linearProbeEvaluated', value: { epochsTrained: epochs, top1: linearProbe, ...fit } });
   kinds.push({ $case: 'ended', value: { state: RunState.SUCCEEDED, failure: undefined } });
   return kinds.map((kind, number) => ({ number: BigInt(number), time: new Date(), kind }));
 }

@@ -31,11 +31,14 @@ describe('pretext', () => {
       knnTop1: 50,
       knnTop1PerEpoch: [30, 40, 50],
       meanLossPerEpoch: [5, 4, 3],
+      linearProbeTop1: 62.5,
+      backboneKnnTop1: null,
       neighborAccuracyTrain: 75,
       neighborAccuracyVal: 75,
       artifacts: { 'topk-train-neighbors.npy': expect.stringContaining('runs/r1/topk-train-neighbors.npy') },
     });
     expect(job.words()).toContain('1/3');
+    expect(job.words()).toMatch(/linear probe top-1 +62\.5 %/);
   });
 
   it('goes on at the next event after the trainer was killed, and names it', async () => {

@@ -19,6 +19,9 @@ export interface PretextSummary {
   readonly knnTop1: number | null;
   readonly knnTop1PerEpoch: readonly number[];
   readonly meanLossPerEpoch: readonly number[];
+  /** Of the backbone's features after the last check; null unless asked for (`evaluation`). */
+  readonly linearProbeTop1: number | null;
+  readonly backboneKnnTop1: number | null;
   readonly neighborAccuracyTrain: number | null;
   readonly neighborAccuracyVal: number | null;
   /** File name → path, or key in the artifact store where that is on another machine. */
@@ -38,6 +41,8 @@ export function summarize(result: PretextResult, artifactFolder: string | null, 
     knnTop1: run.knnTop1.at(-1) ?? null,
     knnTop1PerEpoch: run.knnTop1,
     meanLossPerEpoch: run.meanLoss,
+    linearProbeTop1: run.linearProbeTop1 ?? null,
+    backboneKnnTop1: run.backboneKnnTop1 ?? null,
     neighborAccuracyTrain: train.mining.accuracy ?? null,
     neighborAccuracyVal: validation.mining.accuracy ?? null,
     artifacts: Object.fromEntries(
@@ -58,6 +63,10 @@ export function printSummary(output: Output, summary: PretextSummary): void {
     ['kNN top-1 untrained', formatPercent(summary.untrainedKnnTop1)],
     ['kNN top-1 trained', `${formatPercent(summary.knnTop1)}  (${gain >= 0 ? '+' : ''}${gain.toFixed(1)})`],
     ['kNN top-1 by epoch', sparkline([summary.untrainedKnnTop1 ?? 0, ...summary.knnTop1PerEpoch])],
+    ...[
+      ['linear probe top-1', summary.linearProbeTop1] as const,
+      ['backbone kNN top-1', summary.backboneKnnTop1] as const,
+    ].flatMap(([name, percent]) => (percent === null ? [] : [[name, formatPercent(percent)]])),
     [
       'mean loss',
       `${summary.meanLossPerEpoch[0]?.toFixed(3) ?? '–'} → ${summary.meanLossPerEpoch.at(-1)?.toFixed(3) ?? '–'}`,

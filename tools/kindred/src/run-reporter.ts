@@ -113,11 +113,25 @@ export function createRunReporter(output: Output): RunReporter {
           break;
         }
         case 'knnEvaluated': {
-          const { epochsTrained, top1, seconds } = kind.value;
-          output.event('knn', { epochsTrained, top1, seconds });
+          const { epochsTrained, top1, seconds, backboneTop1 } = kind.value;
+          output.event('knn', {
+            epochsTrained,
+            top1,
+            seconds,
+            ...(backboneTop1 === undefined ? {} : { backboneTop1 }),
+          });
           if (epochsTrained === 0 && !knn.has(0)) line('untrained', '–', '–', formatPercent(top1), '', '');
           knn.set(epochsTrained, top1);
           printEpoch(epochsTrained - 1);
+          if (backboneTop1 !== undefined)
+            output.text(`${' '.repeat(columns.epoch)}  backbone kNN ${formatPercent(backboneTop1)}`);
+          break;
+        }
+        case 'linearProbeEvaluated': {
+          const { top1, iterations, converged } = kind.value;
+          output.event('linearProbe', { ...kind.value });
+          const end = converged ? '' : `, not converged after ${iterations} iterations`;
+          output.text(`${' '.repeat(columns.epoch)}  linear probe ${formatPercent(top1)}${end}`);
           break;
         }
         case 'epochCompleted':

@@ -95,6 +95,8 @@ async function show({ training, output, signal }: Session, runId: string): Promi
     ['data', run.dataRoot],
     ['kNN untrained', formatPercent(run.untrainedKnnTop1)],
     ['kNN by epoch', run.knnTop1.map((value) => value.toFixed(1)).join(' ')],
+    ['linear probe', run.linearProbeTop1 === undefined ? '' : formatPercent(run.linearProbeTop1)],
+    ['backbone kNN', run.backboneKnnTop1 === undefined ? '' : formatPercent(run.backboneKnnTop1)],
     ['mean loss', run.meanLoss.map((value) => value.toFixed(3)).join(' ')],
     [
       run.state === RunState.PAUSED ? 'paused' : 'failure',

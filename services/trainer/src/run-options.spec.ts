@@ -1,0 +1,126 @@
+// A run with all that can be asked for beside the reference's training, in real processes, undisturbed and killed.
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeEventFile } from '@kindred/formats';
+import { RunState, type RunEvent } from '@kindred/protocol/training';
+import type { RunningService } from '@kindred/service-runtime';
+import { eventContent, temporaryFolder } from '@kindred/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFakeAugmentation } from './spec/fake-augmentation.js';
+import { startTrainerProcess } from './spec/trainer-process.js';
+
+const experiment = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
+const [epochs, stepsPerEpoch, rate] = [4, 6, 0.6];
+const overrides = {
+  epochs: String(epochs),
+  batch_size: '8',
+  num_classes: '2',
+  'model_kwargs.width': '2',
+  'model_kwargs.features_dim': '8',
+  'augmentation_kwargs.random_resized_crop.size': '8',
+  'transformation_kwargs.crop_size': '8',
+  log_steps: '1',
+  optimizer: 'lars',
+  optimizer_kwargs: `{ lr: ${rate}, weight_decay: 1e-6 }`,
+  'scheduler_kwargs.warmup_epochs': '1',
+  'scheduler_kwargs.warmup_start_factor': '0',
+  'scheduler_kwargs.per_step': 'true',
+  evaluation: '{ linear_probe: true, backbone_knn: true }',
+  'tensorboard.projector_images': '10',
+};
+
+type Trainer = Awaited<ReturnType<typeof startTrainerProcess>>;
+
+describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files', () => {
+  const folder = temporaryFolder();
+  const trainers: Trainer[] = [];
+  let augmentation: RunningService;
+  let calm: RunEvent[] = [];
+  beforeAll(async () => {
+    augmentation = await startFakeAugmentation();
+  });
+  afterAll(async () => {
+    await Promise.allSettled(trainers.map((trainer) => trainer.kill()));
+    await augmentation.close();
+  });
+  const start = async (name: string): Promise<Trainer> => {
+    const trainer = await startTrainerProcess(join(folder, name), augmentation.address);
+    trainers.push(trainer);
+    return trainer;
+  };
+  const watch = async ({ client }: Trainer, until: (event: RunEvent) => boolean): Promise<RunEvent[]> => {
+    const events: RunEvent[] = [];
+    for await (const { content } of client.watchRun({ runId: 'r1' })) {
+      if (content?.$case !== 'event') continue;
+      events.push(content.value);
+      if (until(content.value)) break;
+    }
+    return events;
+  };
+  const boardFolder = (name: string): string => join(folder, name, 'runs/r1/tensorboard');
+  const eventFiles = (name: string): string[] =>
+    readdirSync(boardFolder(name)).filter((file) => file.startsWith('events.out.tfevents.'));
+  const curves = (name: string) => {
+    const scalars = decodeEventFile(readFileSync(join(boardFolder(name), eventFiles(name)[0] ?? '')));
+    return (tag: string) => scalars.filter((scalar) => scalar.tag === tag).map(({ step, value }) => ({ step, value }));
+  };
+
+  it('moves the rate at each step, checks the backbone after each epoch, and shows it all', async () => {
+    const trainer = await start('calm');
+    await trainer.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
+    calm = await watch(trainer, () => false);
+    const { run } = await trainer.client.getRun({ runId: 'r1' });
+    expect(run?.state).toBe(RunState.SUCCEEDED);
+
+    const rates = calm.flatMap(({ kind }) => (kind?.$case === 'stepCompleted' ? [kind.value.learningRate] : []));
+    expect(rates).toHaveLength(epochs * stepsPerEpoch);
+    // SimCLR's warm-up: from 0, in equal parts, to the whole rate at the first step after it.
+    rates
+      .slice(0, stepsPerEpoch + 1)
+      .forEach((value, step) => expect(value).toBeCloseTo((rate * step) / stepsPerEpoch, 12));
+    expect(rates.slice(stepsPerEpoch).every((value, i, all) => i === 0 || value < (all[i - 1] ?? 0))).toBe(true);
+
+    const probes = calm.flatMap(({ kind }) => (kind?.$case === 'linearProbeEvaluated' ? [kind.value] : []));
+    expect(probes.map(({ epochsTrained }) => epochsTrained)).toEqual([0, 1, 2, 3, 4]);
+    for (const { top1, trainTop1, converged, iterations } of probes) {
+      expect(converged && iterations > 0).toBe(true);
+      // The fake's validation images are its training images.
+      expect(top1).toBe(trainTop1);
+      expect(top1).toBeGreaterThanOrEqual(50);
+    }
+    expect(run?.linearProbeTop1).toBe(probes.at(-1)?.top1);
+    expect(run?.backboneKnnTop1).toBeGreaterThanOrEqual(0);
+
+    expect(eventFiles('calm')).toHaveLength(1);
+    const curve = curves('calm');
+    expect(curve('train/loss').map(({ step }) => step)).toEqual(rates.map((_, i) => i + 1));
+    expect(curve('evaluation/linear_probe_top1').map(({ step }) => step)).toEqual([0, 1, 2, 3, 4]);
+    expect(curve('evaluation/backbone_knn_top1')).toHaveLength(5);
+    const tensors = readFileSync(join(boardFolder('calm'), 'tensors.tsv'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    expect(tensors.map((row) => row.split('\t').length)).toEqual(Array.from({ length: 10 }, () => 8));
+  });
+
+  it('ends with the same history and curves after kill -9', async () => {
+    const killed = await start('killed');
+    await killed.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
+    await watch(killed, ({ kind }) => kind?.$case === 'stepCompleted' && kind.value.epoch === 2);
+    await killed.kill();
+    const history = await watch(await start('killed'), () => false);
+    expect(history.map(eventContent)).toEqual(calm.map(eventContent));
+    expect(eventFiles('killed')).toEqual(eventFiles('killed').slice(0, 1));
+    for (const tag of ['train/loss', 'train/learning_rate', 'evaluation/knn_top1', 'evaluation/linear_probe_top1']) {
+      expect(curves('killed')(tag)).toEqual(curves('calm')(tag));
+    }
+  });
+
+  it('refuses what the compiled step cannot do', async () => {
+    const trainer = await start('refused');
+    const refused = trainer.client.startRun({ experiment, overrides: { ...overrides, accumulate_steps: '2' } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'accumulate_steps' }],
+    });
+  });
+});
