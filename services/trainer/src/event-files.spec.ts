@@ -1,3 +1,4 @@
+// The files against the bytes that they are made of, and through the folder store as the trainer replaces them.
 import { join } from 'node:path';
 import { createFolderStore } from '@kindred/artifact-store';
 import { readExperiment } from '@kindred/experiment';

@@ -1,3 +1,4 @@
+// The projector’s files: which images are taken, and the picture as libpng reads it.
 import { StreamBatchesResponse } from '@kindred/protocol/augmentation';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
