@@ -11,8 +11,8 @@ import { featureKindFromWire, splitText } from './wire.js';
 /** The dataset jobs of the process. */
 export interface DatasetJobs extends Pick<Jobs<DatasetEmbeddingProgress>, 'get' | 'watch' | 'cancel' | 'close'> {
   /**
-   * Starts a job. NOT_FOUND: no such model, dataset or index; INVALID_ARGUMENT: an index of another dimension. A service
-   * that does not answer makes a job that fails.
+   * Starts a job. NOT_FOUND: no such model, dataset or index; INVALID_ARGUMENT: an index of another dimension, a key prefix
+   * outside `features/`. A service that does not answer makes a job that fails.
    */
   start(request: StartEmbedDatasetRequest): Promise<Job<DatasetEmbeddingProgress>>;
 }
@@ -28,7 +28,8 @@ export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: numb
       const kind = featureKindFromWire(request.featureKind);
       const { name: model, cropSize, ...dimensions } = await models.load(request.model);
       const dimension = kind === 'backbone' ? dimensions.backboneDimension : dimensions.embeddingDimension;
-      const prefix = keyPrefix === '' ? `features/${model}/${dataset.name}-${splitText(dataset.split)}` : keyPrefix;
+      const ownPrefix = `features/${model}/${dataset.name}-${splitText(dataset.split)}`;
+      const prefix = keyPrefix === '' ? ownPrefix : allowedPrefix(keyPrefix);
       const featuresKey = checkedKey(`${prefix}-features.npy`);
       const labelsKey = checkedKey(`${prefix}-labels.npy`);
       const total = await ifAnswered(sizeOf(peers, dataset));
@@ -46,6 +47,12 @@ export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: numb
     cancel: (id) => jobs.cancel(id),
     close: () => jobs.close(),
   };
+}
+
+/** Only features are this service's to write: runs, models and indexes are not for callers to replace. */
+function allowedPrefix(prefix: string): string {
+  if (prefix.startsWith('features/')) return prefix;
+  throw invalidField('key_prefix', `got '${prefix}'; allowed: features/…`);
 }
 
 async function sizeOf({ augmentation }: Peers, dataset: DatasetReference): Promise<number> {

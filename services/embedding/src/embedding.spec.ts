@@ -220,6 +220,11 @@ describe('embedding service', () => {
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'index_id' }],
     });
+    for (const keyPrefix of ['runs/a/model', 'runs/victim/x', 'indexes/kin/topk', 'features', 'features/../runs/x']) {
+      await expect(client.startEmbedDataset({ model: 'a', dataset, keyPrefix })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    }
     const started = await client.startEmbedDataset({ model: 'a', dataset });
     await client.cancelEmbedDataset({ jobId: started.job?.jobId });
     expect(await finished(started.job?.jobId ?? '')).toMatchObject({ state: JobState.CANCELLED, featuresKey: '' });

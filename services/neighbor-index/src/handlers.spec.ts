@@ -13,6 +13,7 @@ import { createIndexes } from './indexes.js';
 import { createMining } from './mining.js';
 
 type Part = Partial<UpsertRequest>;
+type Client = Awaited<ReturnType<typeof start>>['client'];
 
 const limits: Limits = { maxVectors: 20_000, maxUpsertBytes: 16 * 1024 * 1024, maxMiningJobs: 4 };
 const folder = temporaryFolder('neighbor-index');
@@ -172,6 +173,33 @@ describe('neighbor-index', () => {
     }
   });
 
+  it.each(['runs/a/topk-train-neighbors.npy', 'features/a/b/topk-3.npy', 'indexes/keys/topk-best.npy'])(
+    'mines to %s',
+    async (key) => {
+      const { client } = server;
+      await client.createIndex({ indexId: 'keys', dimension: 1 });
+      await client.upsert(stream(part('keys', [0, 1], Float32Array.of(1, 2))));
+      const { job } = await client.startMining({ indexId: 'keys', k: 1, key });
+      let last;
+      for await (const event of client.watchMining({ jobId: job?.jobId })) last = event.job;
+      expect(last).toMatchObject({ state: MiningState.SUCCEEDED, key, accuracy: undefined });
+    },
+  );
+
+  it('ranks vectors of the largest norm that is allowed', async () => {
+    const { client } = server;
+    await client.createIndex({ indexId: 'long', dimension: 2 });
+    await client.upsert(stream(part('long', [0, 1], Float32Array.of(1e18, 0, -1e18, 0), Int32Array.of(5, 6))));
+    const { results } = await client.search({ indexId: 'long', query: [-1e18, 0], k: 2 });
+    expect(results[0]?.neighbors.map(({ id }) => id)).toEqual([1n, 0n]);
+    expect(results[0]?.neighbors[0]?.score).toBeCloseTo(1e36, -31);
+    const { results: classes } = await client.classify({ indexId: 'long', queries: vector(-1e18, 0), k: 2 });
+    expect(classes[0]?.votes).toEqual([
+      { label: 6, share: 1 },
+      { label: 5, share: 0 },
+    ]);
+  });
+
   it('keeps nothing of a stream that is refused or breaks', async () => {
     const { client } = server;
     await client.createIndex({ indexId: 'whole', dimension: 2 });
@@ -189,7 +217,7 @@ describe('neighbor-index', () => {
   });
 
   const vector = (...values: number[]) => bytesOf(Float32Array.from(values));
-  it.each<[string, string, (client: Awaited<ReturnType<typeof start>>['client']) => Promise<unknown>]>([
+  it.each<[string, string, (client: Client) => Promise<unknown>]>([
     ['an id in capitals', 'INVALID_ARGUMENT', (c) => c.createIndex({ indexId: 'Big', dimension: 2 })],
     ['dimension 0', 'INVALID_ARGUMENT', (c) => c.createIndex({ indexId: 'x', dimension: 0 })],
     ['dimension 65537', 'INVALID_ARGUMENT', (c) => c.createIndex({ indexId: 'x', dimension: 65537 })],
@@ -199,6 +227,12 @@ describe('neighbor-index', () => {
     ['a wrong length', 'INVALID_ARGUMENT', (c) => c.upsert(stream(part('bad', [1], Float32Array.of(1))))],
     ['NaN', 'INVALID_ARGUMENT', (c) => c.upsert(stream(part('bad', [1], Float32Array.of(1, NaN))))],
     ['infinity', 'INVALID_ARGUMENT', (c) => c.upsert(stream(part('bad', [1], Float32Array.of(1, Infinity))))],
+    [
+      'a vector so long that products overflow',
+      'INVALID_ARGUMENT',
+      (c) => c.upsert(stream(part('bad', [1], Float32Array.of(3e38, 0)))),
+    ],
+    ['a query as long', 'INVALID_ARGUMENT', (c) => c.search({ indexId: 'bad', query: [1e18, 1e18], k: 1 })],
     ['an id twice', 'INVALID_ARGUMENT', (c) => c.upsert(stream(part('bad', [1, 1], Float32Array.of(1, 2, 3, 4))))],
     [
       'a label of -2',
@@ -242,11 +276,20 @@ describe('neighbor-index', () => {
     ['mining with k = 0', 'INVALID_ARGUMENT', (c) => c.startMining({ indexId: 'big', k: 0 })],
     ['mining with k = n', 'INVALID_ARGUMENT', (c) => c.startMining({ indexId: 'bad', k: 1 })],
     ['a key outside the store', 'INVALID_ARGUMENT', (c) => c.startMining({ indexId: 'big', k: 1, key: '../x' })],
-    [
-      'a key over an index',
+    ...[
+      'indexes/big/index.json',
+      'indexes/big/segments/topk-1.npy',
+      'indexes/golden/topk-1.npy',
+      'runs/a/model.safetensors',
+      'runs/a/checkpoints/topk-1.npy',
+      'runs/topk-1.npy',
+      'topk-1.npy',
+      'features/a/drawn-train-features.npy',
+    ].map((key): [string, string, (c: Client) => Promise<unknown>] => [
+      `to write ${key}`,
       'INVALID_ARGUMENT',
-      (c) => c.startMining({ indexId: 'big', k: 1, key: 'indexes/big/index.json' }),
-    ],
+      (c) => c.startMining({ indexId: 'big', k: 1, key }),
+    ]),
     ['no job', 'NOT_FOUND', (c) => c.getMining({ jobId: 'no' })],
     ['cancelling no job', 'NOT_FOUND', (c) => c.cancelMining({ jobId: 'no' })],
   ])('refuses %s with %s', async (_name, code, call) => {

@@ -69,7 +69,7 @@ export function createHandlers({ indexes, mining, limits }: HandlerParts): Neigh
       checkK(request.k, maxK);
       const count = queries.length / dimension;
       checkAnswer(count, Math.min(request.k, index.size));
-      return { results: neighboursToWire(await index.search(queries, request.k, signal), count) };
+      return { results: neighboursToWire(await index.search(queries, request.k, signal)) };
     },
     async classify(request, { signal }) {
       const index = indexes.get(request.indexId);
@@ -108,9 +108,9 @@ function indexToWire({ id, size, manifest: { dimension, description, createTime 
   return { indexId: id, dimension, size: BigInt(size), description, createTime: new Date(createTime) };
 }
 
-function neighboursToWire({ k, ids, scores, labels }: LabelledNeighbours, queries: number) {
-  return Array.from({ length: queries }, (_, query) => ({
-    neighbors: Array.from({ length: k }, (_, i) => {
+function neighboursToWire({ k, counts, ids, scores, labels }: LabelledNeighbours) {
+  return Array.from(counts, (found, query) => ({
+    neighbors: Array.from({ length: found }, (_, i) => {
       const at = query * k + i;
       return { id: ids[at]!, score: scores[at]!, label: labels[at]! };
     }),

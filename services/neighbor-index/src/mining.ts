@@ -13,7 +13,7 @@ export interface MiningProgress {
   readonly total: number;
   /** Key of the file; empty until it is written. */
   readonly key: string;
-  /** Percent; null unless every vector has a label. */
+  /** Percent; null unless every vector has a label and k neighbours. */
   readonly accuracy: number | null;
 }
 
@@ -22,6 +22,9 @@ export interface Mining extends Omit<Jobs<MiningProgress>, 'start'> {
   /** Starts a job; `key` empty: `indexes/<index>/topk-<k>.npy`. */
   start(index: VectorIndex, k: number, key: string): Job<MiningProgress>;
 }
+
+/** A file name that a mining job may write. */
+const neighbourFile = /^topk-[^/]+\.npy$/;
 
 /** What mining works with. */
 export interface MiningParts {
@@ -52,7 +55,8 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
     const { positions } = await engine.mine({ vectors, dimension, k: k + 1 }, { signal, onProgress });
     selfFirst(positions, k + 1);
     await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
-    const accuracy = labels.every((label) => label >= 0) ? neighbourAccuracy(positions, labels) : null;
+    const judged = labels.every((label) => label >= 0) && positions.every((position) => position >= 0);
+    const accuracy = judged ? neighbourAccuracy(positions, labels) : null;
     return { completed: rows, key, accuracy };
   };
 
@@ -62,14 +66,26 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
       if (k >= index.size) {
         throw invalidField('k', `got ${k}; allowed: below ${index.size}, the number of vectors in '${index.id}'`);
       }
-      const target = checkedKey(key === '' ? `indexes/${index.id}/topk-${k}.npy` : key);
-      if (/^indexes\/[^/]+\/(index\.json$|segments\/)/.test(target)) {
-        throw invalidField('key', `got '${target}', which is part of an index; allowed: any other`);
-      }
+      const target = key === '' ? `indexes/${index.id}/topk-${k}.npy` : neighbourKey(key, index.id);
       const initial = { completed: 0, total: index.size, key: '', accuracy: null };
       return jobs.start(initial, (context) => mine(index, k, target, context));
     },
   };
+}
+
+/**
+ * The key, if it is one that mining may write: what runs, models and indexes consist of is not for callers to replace.
+ * INVALID_ARGUMENT otherwise.
+ */
+function neighbourKey(key: string, indexId: string): string {
+  const parts = checkedKey(key).split('/');
+  const file = parts.pop() ?? '';
+  const [area, owner] = parts;
+  const own = area === 'indexes' && owner === indexId && parts.length === 2;
+  const run = area === 'runs' && parts.length === 2;
+  if (neighbourFile.test(file) && (own || run || area === 'features')) return key;
+  const places = `indexes/${indexId}/topk-*.npy, runs/<run>/topk-*.npy, features/…/topk-*.npy`;
+  throw invalidField('key', `got '${key}'; allowed: ${places}`);
 }
 
 /** Puts each row's own number first; a vector that is longer, or an equal one before it, may have taken that place. */
@@ -84,9 +100,12 @@ export function selfFirst(positions: Int32Array, columns: number): void {
   }
 }
 
-/** int32 to int64 by words, which is many times faster than by BigInt; positions are never negative. */
+/** int32 to int64 by words, which is many times faster than by BigInt; -1, "no neighbour" as faiss writes it, stays -1. */
 function widened(positions: Int32Array): BigInt64Array {
   const words = new Int32Array(positions.length * 2);
-  for (let i = 0; i < positions.length; i++) words[2 * i] = positions[i]!;
+  for (let i = 0; i < positions.length; i++) {
+    words[2 * i] = positions[i]!;
+    words[2 * i + 1] = positions[i]! >> 31;
+  }
   return new BigInt64Array(words.buffer);
 }

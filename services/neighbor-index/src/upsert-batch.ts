@@ -3,11 +3,11 @@ import { KindredError, invalidField } from '@kindred/errors';
 import type { Limits } from './config.js';
 import { overLimit } from './indexes.js';
 import type { Rows } from './segment.js';
-import { checkFinite } from './vectors.js';
+import { checkVectors } from './vectors.js';
 
 /** Rows in the making. */
 export interface UpsertBatch {
-  /** Takes a part's rows; INVALID_ARGUMENT for lengths that do not fit, NaN, infinity, an id twice, a label below -1. */
+  /** Takes a part's rows; INVALID_ARGUMENT for lengths that do not fit, vectors out of range, an id twice, a label below -1. */
   add(part: Rows): void;
   /** All rows. */
   rows(): Rows;
@@ -32,7 +32,7 @@ export function createUpsertBatch(dimension: number, limits: Limits): UpsertBatc
       if (labels.length !== 0 && labels.length !== count) {
         throw invalidField('labels', `got ${labels.length} for ${count} ids; allowed: none or ${count}`);
       }
-      checkFinite('vectors', vectors, dimension);
+      checkVectors('vectors', vectors, dimension);
       const wrong = labels.findIndex((label) => label < -1);
       if (wrong !== -1) throw invalidField('labels', `got ${labels[wrong]}; allowed: -1 (unlabelled) or more`);
       for (const id of ids) {

@@ -13,6 +13,8 @@ const rowsPerTurn = 50_000;
 /** Neighbours with what the index knows of them, [queries, k] each, best first. */
 export interface LabelledNeighbours {
   readonly k: number;
+  /** Neighbours of each query, at most k, [queries]; the places after them are empty, with label -1. */
+  readonly counts: Uint32Array;
   readonly ids: BigUint64Array;
   readonly scores: Float32Array;
   readonly labels: Int32Array;
@@ -164,14 +166,20 @@ export async function openVectorIndex(id: string, initial: Manifest, parts: Vect
       turns.read(async () => {
         open();
         const found = await faiss.search(queries, k, { signal });
+        const { k: width, scores } = found;
         const count = found.positions.length;
-        const neighbours = { ids: new BigUint64Array(count), labels: new Int32Array(count) };
+        const neighbours = { ids: new BigUint64Array(count), labels: new Int32Array(count).fill(-1) };
+        const counts = new Uint32Array(queries.length / dimension);
         for (let i = 0; i < count; i++) {
           if (i % rowsPerTurn === rowsPerTurn - 1) await nextTurn();
-          neighbours.ids[i] = ids[found.positions[i]!]!;
-          neighbours.labels[i] = labels[found.positions[i]!]!;
+          const position = found.positions[i]!;
+          // faiss fills a row's end with -1 where an inner product is no number that it can rank.
+          if (position < 0) continue;
+          neighbours.ids[i] = ids[position]!;
+          neighbours.labels[i] = labels[position]!;
+          counts[Math.floor(i / width)]!++;
         }
-        return { k: found.k, scores: found.scores, ...neighbours };
+        return { k: width, counts, scores, ...neighbours };
       }),
     sortedRows: () =>
       turns.read(async () => {
