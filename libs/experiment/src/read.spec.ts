@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { canonicalJson, readEnvironment, readExperiment } from './index.js';
 
 const folder = join(import.meta.dirname, '../../../configs/pretext');
@@ -108,14 +108,72 @@ describe('experiment files', () => {
     expect(error.violations.map((violation) => violation.field)).toContain(field);
   });
 
+  const bomb = Array.from({ length: 9 }, (_, i) => `k${i + 1}: &k${i + 1} [${Array(9).fill(`*k${i}`).join(', ')}]`);
+
+  it.each([
+    ['a key below a value', 'epochs.x', '1', "'epochs' is 500, which has no keys"],
+    ['broken YAML', 'epochs', '[1', 'not YAML'],
+    ['an unknown alias', 'epochs', '*a', 'not YAML'],
+    ['a circular alias', 'epochs', '&a [*a]', 'not YAML'],
+    ['an alias bomb', 'epochs', ['k0: &k0 [1, 2]', ...bomb].join('\n'), 'not YAML'],
+    ['a tag', 'epochs', '!!js/function "() => 1"', 'not YAML'],
+    ['deep nesting', 'epochs', '['.repeat(50_000), 'not YAML'],
+    ['two documents', 'epochs', '1\n---\n2', 'not YAML'],
+    ['a key without a name', 'optimizer_kwargs.', '1', 'keys joined by dots'],
+    ['a value out of range', 'epochs', '-1', 'got -1; allowed: a whole number from 1'],
+    ['a value for a mapping', 'optimizer_kwargs', '5', 'got 5; allowed: a mapping with the keys nesterov'],
+  ])('names file and key of an override with %s', (_, key, value, expected) => {
+    const error = faults(() => readExperiment({ text: cifar10, file: 'exp.yml', overrides: { [key]: value } }));
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field: key }] });
+    expect(error.message).toContain(`exp.yml, overridden: ${key}: `);
+    expect(error.message).toContain(expected);
+  });
+
+  it('names the override that a faulty value below it came by', () => {
+    const overrides = { criterion_kwargs: '{temperature: 0}' };
+    const error = faults(() => readExperiment({ text: cifar10, file: 'exp.yml', overrides }));
+    expect(error.message).toMatch(/^exp\.yml, overridden: criterion_kwargs\.temperature: got 0/);
+  });
+
+  it('changes a value where it is overridden, not where an alias repeats it', () => {
+    const wholeFile = JSON.parse(canonicalJson(readExperiment({ text: cifar10 }))) as Record<string, never>;
+    const { transformation_kwargs: _, ...others } = wholeFile;
+    const flow = JSON.stringify(others).replace('"normalize":{', '"normalize":&norm {');
+    const text = flow.replace(/}$/, ', "transformation_kwargs": {"crop_size": 32, "normalize": *norm}}');
+    const overrides = { 'transformation_kwargs.normalize.mean': '[0, 0, 0]' };
+    const experiment = readExperiment({ text, overrides });
+    expect(experiment.transformation_kwargs.normalize.mean).toEqual([0, 0, 0]);
+    expect(experiment.augmentation_kwargs.normalize.mean[0]).toBeGreaterThan(0.4);
+  });
+
+  it('writes no warnings of the parser', () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    faults(() => readExperiment({ text: cifar10, overrides: { epochs: '!!js/function "() => 1"' } }));
+    faults(() => readExperiment({ text: 'epochs: !!js/function "() => 1"' }));
+    faults(() => readExperiment({ text: '? [a, b]\n: 1' }));
+    expect(warn).not.toHaveBeenCalled();
+  });
+
   it('refuses what is not YAML or no mapping', () => {
     expect(faults(() => readExperiment({ text: 'a: [1', file: 'x.yml' })).message).toMatch(/^x\.yml:1: not YAML/);
-    expect(faults(() => readExperiment({ text: '- 1', file: 'x.yml' })).code).toBe('INVALID_ARGUMENT');
+    for (const text of ['- 1', '5', 'words']) {
+      const { code, message } = faults(() => readExperiment({ text, file: 'x.yml' }));
+      expect(code).toBe('INVALID_ARGUMENT');
+      expect(message).toMatch(/^x\.yml:1: got .*; allowed: a mapping with the keys setup, backbone/);
+    }
+    const overrides = { epochs: '1' };
+    expect(faults(() => readExperiment({ text: '- 1', file: 'x.yml', overrides })).message).toContain(
+      'the file is [1]',
+    );
     expect(faults(() => readExperiment({ text: '', file: 'x.yml' })).violations.length).toBeGreaterThan(5);
   });
 
   it('reads the environment file', () => {
     expect(readEnvironment({ text: 'root_dir: /results' })).toEqual({ root_dir: '/results' });
     expect(faults(() => readEnvironment({ text: 'rootdir: /r', file: 'env.yml' })).message).toContain('root_dir');
+    expect(faults(() => readEnvironment({ text: '', file: 'env.yml' })).message).toBe(
+      'env.yml: root_dir: missing; allowed: the path of the results folder',
+    );
+    expect(faults(() => readEnvironment({ text: '[]', file: 'env.yml' })).message).toMatch(/^env\.yml:1: got \[\]/);
   });
 });

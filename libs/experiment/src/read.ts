@@ -1,8 +1,9 @@
 // From YAML text to a checked experiment: overrides applied, defaults filled in, every fault named by file, line and key.
 import { KindredError, type FieldViolation } from '@kindred/errors';
-import { LineCounter, isNode, parse, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 import { environmentSchema, experimentSchema, type Environment, type Experiment } from './schema.js';
+import { show, shortened } from './values.js';
+import { isMapping, readYaml, valueAt } from './yaml-value.js';
 
 /** YAML text and where it comes from. */
 export interface ExperimentSource {
@@ -16,7 +17,8 @@ export interface ExperimentSource {
 
 /**
  * Reads an experiment. Keys are the reference's; see {@link experimentSchema}.
- * @throws KindredError INVALID_ARGUMENT with one violation a fault; its text names file, line, key and what is allowed.
+ * @throws KindredError INVALID_ARGUMENT with one violation a fault; its text names the file, the line or that an override is meant,
+ * the key, and what is allowed.
  */
 export function readExperiment(source: ExperimentSource): Experiment {
   return read(experimentSchema, source);
@@ -41,58 +43,85 @@ function read<S extends z.ZodType>(
   schema: S,
   { text, file = 'experiment', overrides = {} }: ExperimentSource,
 ): z.output<S> {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const fault = document.errors[0];
-  if (fault !== undefined) {
-    const { line } = lines.linePos(fault.pos[0]);
-    throw new KindredError('INVALID_ARGUMENT', `${file}:${line}: not YAML: ${fault.message}`, {
-      resource: { type: 'file', name: file },
-      cause: fault,
-    });
+  const reading = readYaml(text);
+  if (reading.fault !== null) {
+    throw faulty(file, [{ field: '', place: `${file}:${reading.line}`, description: `not YAML: ${reading.fault}` }]);
   }
-  const overridden = new Set<string>();
+  const overridePlace = `${file}, overridden`;
+  let data: unknown = reading.value ?? {};
   for (const [key, value] of Object.entries(overrides)) {
-    overridden.add(key);
-    setOverride(document, key, value);
+    const refuse = (description: string): KindredError =>
+      faulty(file, [{ field: key, place: overridePlace, description }]);
+    data = withOverride(data, key, value, refuse);
   }
-  const result = schema.safeParse(document.toJS() ?? {});
+  if (!isMapping(data)) {
+    const description = `got ${show(data)}; allowed: a mapping with the keys ${knownKeys(schema, []).join(', ')}`;
+    throw faulty(file, [{ field: '', place: `${file}:1`, description }]);
+  }
+  const result = schema.safeParse(data);
   if (result.success) return result.data;
 
+  const isOverridden = (path: readonly PropertyKey[]): boolean =>
+    path.some((_, i) => Object.hasOwn(overrides, path.slice(0, i + 1).join('.')));
   const place = (path: readonly PropertyKey[]): string => {
-    if (overridden.has(path.join('.'))) return 'override';
-    const node = document.getIn(path.map(String), true);
-    if (!isNode(node) || node.range === undefined || node.range === null) return file;
-    return `${file}:${lines.linePos(node.range[0]).line}`;
+    if (isOverridden(path)) return overridePlace;
+    const line = reading.lineOf(path);
+    return line === null ? file : `${file}:${line}`;
   };
-  const violations: FieldViolation[] = [];
-  const sentences: string[] = [];
-  for (const issue of result.error.issues) {
-    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    for (const path of paths) {
-      const field = path.join('.');
-      const description = issue.code === 'unrecognized_keys' ? unknownKey(schema, issue.path) : issue.message;
-      violations.push({ field, description });
-      sentences.push(`${place(path)}: ${field === '' ? 'the file' : field}: ${description}`);
-    }
-  }
-  throw new KindredError('INVALID_ARGUMENT', sentences.join('\n'), {
-    violations,
+  throw faulty(
+    file,
+    result.error.issues.flatMap((issue) => {
+      const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+      return paths.map((path) => ({
+        field: path.join('.'),
+        place: place(path),
+        description: describe(issue, schema, data),
+      }));
+    }),
+  );
+}
+
+interface Fault extends FieldViolation {
+  /** File and line, or that it came by an override. */
+  readonly place: string;
+}
+
+/** One error for all faults of a file; a violation without a field is about the file as a whole. */
+function faulty(file: string, faults: readonly Fault[]): KindredError {
+  const sentences = faults.map(({ place, field, description }) =>
+    [place, field, description].filter((part) => part !== '').join(': '),
+  );
+  return new KindredError('INVALID_ARGUMENT', sentences.join('\n'), {
+    violations: faults.map(({ field, description }) => ({ field, description })),
     resource: { type: 'file', name: file },
   });
 }
 
-function setOverride(document: Document.Parsed, key: string, value: string): void {
+/** `data` with the value at `key` replaced; mappings on the way are copied, for an alias may stand for them elsewhere. */
+function withOverride(data: unknown, key: string, value: string, refuse: (description: string) => KindredError) {
   const path = key.split('.');
-  if (path.some((part) => part === '')) {
-    throw new KindredError(
-      'INVALID_ARGUMENT',
-      `override '${key}': allowed: keys joined by dots, e.g. optimizer_kwargs.lr`,
-    );
-  }
-  const parent = path.slice(0, -1);
-  if (parent.length > 0 && !document.hasIn(parent)) document.setIn(parent, document.createNode({}));
-  document.setIn(path, document.createNode(parse(value)));
+  if (path.some((part) => part === '')) throw refuse('allowed: keys joined by dots, e.g. optimizer_kwargs.lr');
+  const reading = readYaml(value);
+  if (reading.fault !== null) throw refuse(`got '${shortened(value)}', which is not YAML: ${reading.fault}`);
+  const replaced = (here: unknown, depth: number): unknown => {
+    const part = path[depth];
+    if (part === undefined) return reading.value;
+    if (here !== undefined && !isMapping(here)) {
+      const parent = depth === 0 ? 'the file' : `'${path.slice(0, depth).join('.')}'`;
+      throw refuse(`${parent} is ${show(here)}, which has no keys; allowed: a key of a mapping`);
+    }
+    const inner = here !== undefined && Object.hasOwn(here, part) ? here[part] : undefined;
+    return { ...here, [part]: replaced(inner, depth + 1) };
+  };
+  return replaced(data, 0);
+}
+
+function describe(issue: z.core.$ZodIssue, schema: z.ZodType, data: unknown): string {
+  if (issue.code === 'unrecognized_keys') return unknownKey(schema, issue.path);
+  if (issue.code !== 'invalid_type') return issue.message;
+  const got = valueAt(data, issue.path);
+  const allowed = `allowed: a mapping with the keys ${knownKeys(schema, issue.path).join(', ')}`;
+  return got === undefined ? `missing; ${allowed}` : `got ${show(got)}; ${allowed}`;
 }
 
 function unknownKey(schema: z.ZodType, path: readonly PropertyKey[]): string {

@@ -1,7 +1,7 @@
 // The keys of an experiment file: those of the reference's pretext configurations, and a few of ours with defaults.
 import { z } from 'zod';
 import { contradictionsIn, defaultMomentum } from './contradictions.js';
-import { flag, number, numbers, whole, word } from './values.js';
+import { flag, number, numbers, text, whole, word } from './values.js';
 
 const normalize = z.strictObject({
   mean: numbers(3, () => true, 'three numbers, for red, green and blue'),
@@ -143,9 +143,7 @@ export type Experiment = z.output<typeof experimentSchema>;
 
 /** Schema of the environment file (`configs/env.yml`). */
 export const environmentSchema = z.strictObject({
-  root_dir: z.custom<string>((value) => typeof value === 'string' && value !== '', {
-    error: ({ input }) => `got ${JSON.stringify(input)}; allowed: the path of the results folder`,
-  }),
+  root_dir: text('the path of the results folder'),
 });
 
 /** The environment file: where results go. */

@@ -46,9 +46,9 @@ export function numbers(length: number | null, each: (value: number) => boolean,
   return checked<number[]>(holds, allowed);
 }
 
-/** Text as it is. */
-export function text(): z.ZodType<string> {
-  return checked<string>((value) => typeof value === 'string' && value !== '', 'text that is not empty');
+/** Text that is not empty; `allowed` says what it is. */
+export function text(allowed: string): z.ZodType<string> {
+  return checked<string>((value) => typeof value === 'string' && value !== '', allowed);
 }
 
 function checked<T>(holds: (value: unknown) => boolean, allowed: string): z.ZodType<T> {
@@ -58,7 +58,12 @@ function checked<T>(holds: (value: unknown) => boolean, allowed: string): z.ZodT
   });
 }
 
-function show(value: unknown): string {
-  const shown = JSON.stringify(value) ?? String(value);
-  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
+/** A value for an error's text, at most 80 characters of it. */
+export function show(value: unknown): string {
+  return shortened(JSON.stringify(value) ?? String(value));
+}
+
+/** At most 80 characters of `text`. */
+export function shortened(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
