@@ -2,20 +2,19 @@
 import sharp from 'sharp';
 import { createImageTable } from './dataset.js';
 import type { ImageTable, RgbImage } from './dataset.js';
+import { forEachBounded } from './for-each-bounded.js';
 import type { ImageSource } from './image-source.js';
-import { throwIfAborted } from './open-options.js';
 import type { OpenDatasetOptions } from './open-options.js';
 import { damagedFile } from './record-files.js';
 
 type DecodeOptions = Pick<OpenDatasetOptions, 'concurrency' | 'onProgress' | 'signal'>;
 
-interface Size {
+/** Height and width in pixels. */
+export interface Size {
   readonly height: number;
   readonly width: number;
 }
 
-/** So many images are decoded at a time unless the caller says otherwise; sharp has four threads of its own. */
-const defaultConcurrency = 8;
 /** So many images are measured before all are taken to be of one size. */
 const probeCount = 32;
 const progressEvery = 256;
@@ -88,12 +87,16 @@ async function decode(source: ImageSource): Promise<RgbImage> {
 }
 
 async function measure(source: ImageSource): Promise<Size> {
-  const bytes = await source.read();
+  return measureImage(await source.read(), source.path);
+}
+
+/** The size that an image's header tells, in pixels; `path` names it in errors. DATA_LOSS when it has none. */
+export async function measureImage(bytes: Uint8Array, path: string): Promise<Size> {
   try {
     const { height, width } = await sharp(bytes).metadata();
     return { height, width };
   } catch (cause) {
-    throw brokenImage(source, bytes, cause);
+    throw brokenImage({ path }, bytes, cause);
   }
 }
 
@@ -113,29 +116,4 @@ function sameSize(a: Size, b: Size): boolean {
 function report({ onProgress }: DecodeOptions, phase: 'measure' | 'decode', index: number, total: number): void {
   if (index % progressEvery === progressEvery - 1 || index === total - 1)
     onProgress?.({ phase, done: index + 1, total });
-}
-
-/** Runs `work` over all sources, a bounded number at a time; the first failure stops the rest and is thrown. */
-async function forEachBounded(
-  sources: readonly ImageSource[],
-  { concurrency = defaultConcurrency, signal }: DecodeOptions,
-  work: (source: ImageSource, index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  let failed = false;
-  const lane = async (): Promise<void> => {
-    for (let i = next++; i < sources.length && !failed; i = next++) {
-      throwIfAborted(signal, 'decoding images');
-      const source = sources[i];
-      if (source !== undefined) await work(source, i);
-    }
-  };
-  const lanes = Array.from({ length: Math.max(1, concurrency) }, () =>
-    lane().catch((error: unknown) => {
-      failed = true;
-      throw error;
-    }),
-  );
-  const results = await Promise.allSettled(lanes);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

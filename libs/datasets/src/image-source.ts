@@ -20,3 +20,13 @@ export interface ImageCollection {
 export function isImageName(name: string): boolean {
   return /(^|\/)[^./][^/]*\.(png|jpe?g|webp)$/i.test(name) && !/(^|\/)__MACOSX\//.test(name);
 }
+
+const png = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+const jpeg = Buffer.of(0xff, 0xd8, 0xff);
+
+/** Whether the bytes begin as PNG, JPEG or WebP do, the kinds that are read here, whatever their name says. */
+export function hasImageSignature(content: Uint8Array): boolean {
+  const start = Buffer.from(content.subarray(0, 12));
+  if (start.subarray(0, png.length).equals(png) || start.subarray(0, jpeg.length).equals(jpeg)) return true;
+  return start.toString('latin1', 0, 4) === 'RIFF' && start.toString('latin1', 8, 12) === 'WEBP';
+}

@@ -5,7 +5,8 @@ export { openDataset } from './open-dataset.js';
 export type { DatasetProgress, OpenDatasetOptions } from './open-options.js';
 export { imageAt } from './dataset.js';
 export { decodeImage } from './decode-images.js';
-export { decodeImageList } from './decode-image-list.js';
+export { createImageDecoder } from './image-decoder.js';
+export type { ImageDecoder, ImageDecoderLimits } from './image-decoder.js';
 export type { Dataset, ImageTable, RgbImage } from './dataset.js';
 
 // Listing

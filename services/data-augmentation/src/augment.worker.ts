@@ -21,9 +21,11 @@ export interface ViewsTask extends ViewsRequest {
   readonly out: Uint8Array;
 }
 
-/** Views of images that came with a request; their chance is keyed by their position. */
+/** Views of an image that came with a request; its chance is keyed by its position. */
 export interface LooseViewsRequest {
-  readonly images: readonly RgbImage[];
+  readonly image: RgbImage;
+  /** Position in the request, from 0. */
+  readonly imageIndex: number;
   readonly transformation: Transformation;
   readonly seed: bigint;
   readonly epoch: number;
@@ -40,13 +42,11 @@ export const writeViews = workerTask(({ images, transformation, seed, epoch, ind
   });
 });
 
-/** Makes the views of a request's own images: uint8 [images, views, side, side, 3]. */
+/** Makes the views of a request's own image: uint8 [views, side, side, 3]. */
 export const viewsOfLoose = workerTask(
-  ({ images, transformation, seed, epoch }: LooseViewsRequest): Uint8Array => {
-    const { bytes } = viewShape(transformation);
-    const out = new Uint8Array(images.length * bytes);
-    const write = writerOf(transformation);
-    images.forEach((image, imageIndex) => write(image, { seed, epoch, imageIndex }, out, imageIndex * bytes));
+  ({ image, imageIndex, transformation, seed, epoch }: LooseViewsRequest): Uint8Array => {
+    const out = new Uint8Array(viewShape(transformation).bytes);
+    writerOf(transformation)(image, { seed, epoch, imageIndex }, out, 0);
     return out;
   },
   (views) => [views.buffer as ArrayBuffer],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createSimclrPipeline } from '@kindred/augmentation';
 import { decodeImage } from '@kindred/datasets';
 import { Split } from '@kindred/protocol/augmentation';
-import { temporaryFolder } from '@kindred/testing';
+import { blankPng, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cifarSimclr, epochRequest, startAugmentation, type AugmentationUnderTest } from './spec/start-augmentation.js';
 
@@ -133,6 +133,11 @@ describe('augmentation service', () => {
     expect(hash(answer.images)).toBe(hash(expected));
     await expect(service.client.augment({ images: [png, png.subarray(0, 40)], transformation })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'images[1]' }],
+    });
+    const bomb = blankPng(6000, 6000);
+    await expect(service.client.augment({ images: [png, bomb], transformation })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
       violations: [{ field: 'images[1]' }],
     });
     await expect(

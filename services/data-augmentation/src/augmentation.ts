@@ -1,4 +1,5 @@
 // The service's parts put together: roots, datasets, threads, handlers, and how they end.
+import { createImageDecoder } from '@kindred/datasets';
 import type { AugmentationServiceImplementation } from '@kindred/protocol/augmentation';
 import type { Config } from './config.js';
 import { createDatasetCatalogue } from './dataset-catalogue.js';
@@ -21,7 +22,13 @@ export function createAugmentation(config: Omit<Config, 'network'>): Augmentatio
   const catalogue = createDatasetCatalogue(createDatasetRoots(config.roots), config.cacheBytes);
   const workers = createViewWorkers(config.threads);
   return {
-    handlers: createHandlers({ catalogue, workers, maxStreams: config.maxStreams, draining: draining.signal }),
+    handlers: createHandlers({
+      catalogue,
+      workers,
+      decoder: createImageDecoder(config.images),
+      maxStreams: config.maxStreams,
+      draining: draining.signal,
+    }),
     drain: () => draining.abort(),
     async close() {
       draining.abort();

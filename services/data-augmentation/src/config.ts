@@ -1,5 +1,6 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
+import type { ImageDecoderLimits } from '@kindred/datasets';
 import { fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
 
 /** Settings of the data-augmentation service. */
@@ -13,6 +14,8 @@ export interface Config {
   readonly cacheBytes: number;
   /** Streams of batches at one time; one more is RESOURCE_EXHAUSTED. */
   readonly maxStreams: number;
+  /** What the images of Augment calls may cost. */
+  readonly images: ImageDecoderLimits;
 }
 
 /** More threads than this are of no use to one consumer: at 10,000 views a second each they outrun a GPU. */
@@ -31,6 +34,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     // Holds STL-10's training, unlabelled and test images together (3.2 GB).
     KINDRED_DATA_AUGMENTATION_CACHE_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
     KINDRED_DATA_AUGMENTATION_MAX_STREAMS: fields.integer(1, 4096).default(64),
+    // sharp itself takes no more than 16,383² pixels.
+    KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS: fields.integer(1, 268_402_689).default(32 * 2 ** 20),
+    KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
+    KINDRED_DATA_AUGMENTATION_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
+    KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS: fields.integer(1, 4096).default(16),
   });
   const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;
   return Object.freeze({
@@ -39,5 +47,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     threads: values.KINDRED_DATA_AUGMENTATION_THREADS,
     cacheBytes: values.KINDRED_DATA_AUGMENTATION_CACHE_BYTES,
     maxStreams: values.KINDRED_DATA_AUGMENTATION_MAX_STREAMS,
+    images: {
+      maxImagePixels: values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
+      maxCallPixels: values.KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS,
+      concurrency: values.KINDRED_DATA_AUGMENTATION_MAX_DECODING,
+      maxCalls: values.KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS,
+    },
   });
 }

@@ -1,5 +1,5 @@
 // The RPCs of AugmentationService: requests to domain calls, results to responses.
-import { decodeImageList } from '@kindred/datasets';
+import type { ImageDecoder } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { AugmentationServiceImplementation, DatasetReference } from '@kindred/protocol/augmentation';
 import { bytesOf } from '@kindred/service-runtime';
@@ -22,6 +22,7 @@ const maxAugmentBytes = 48 * 1024 * 1024;
 export interface HandlerParts {
   readonly catalogue: DatasetCatalogue;
   readonly workers: ViewWorkers;
+  readonly decoder: ImageDecoder;
   /** Streams at one time. */
   readonly maxStreams: number;
   /** Aborted when the service begins to end: streams end with UNAVAILABLE. */
@@ -32,6 +33,7 @@ export interface HandlerParts {
 export function createHandlers({
   catalogue,
   workers,
+  decoder,
   maxStreams,
   draining,
 }: HandlerParts): AugmentationServiceImplementation {
@@ -110,9 +112,12 @@ export function createHandlers({
       const { images, seed, epoch } = request;
       const shape = viewShape(transformation);
       checkAugmentSize(images.length, shape.bytes);
-      const decoded = await decodeImageList(images, 'images');
-      const views = await workers.viewsOfLoose({ images: decoded, transformation, seed, epoch }, signal);
-      return { images: views, count: images.length, views: shape.views, height: shape.side, width: shape.side };
+      const all = new Uint8Array(images.length * shape.bytes);
+      await decoder.decodeEach(images, 'images', signal, async (image, imageIndex) => {
+        const views = await workers.viewsOfLoose({ image, imageIndex, transformation, seed, epoch }, signal);
+        all.set(views, imageIndex * shape.bytes);
+      });
+      return { images: all, count: images.length, views: shape.views, height: shape.side, width: shape.side };
     },
   };
 }

@@ -23,7 +23,7 @@ export interface ViewWorkers {
    * write to. CANCELLED once `signal` is aborted.
    */
   viewsOf(request: ViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
-  /** Views of a request's own images, likewise. */
+  /** Views of a request's own image: uint8 [views, side, side, 3]; likewise. */
   viewsOfLoose(request: LooseViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
   /** Ends the threads. */
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
+import type { ImageDecoderLimits } from '@kindred/datasets';
 import {
   defaultServiceAddress,
   fields,
@@ -24,6 +25,8 @@ export interface Config {
   readonly maxLoadedModels: number;
   /** Calls that may wait for the network; one more is RESOURCE_EXHAUSTED. */
   readonly maxQueuedCalls: number;
+  /** What encoded images of requests may cost. */
+  readonly images: Omit<ImageDecoderLimits, 'maxCalls'>;
   /** Dataset jobs that run at one time. */
   readonly maxJobs: number;
   /** How long a dataset job waits for a service that does not answer, in milliseconds. */
@@ -46,6 +49,10 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(availableParallelism()),
     KINDRED_EMBEDDING_MAX_MODELS: fields.integer(1, 1000).default(4),
     KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 10_000).default(64),
+    // sharp itself takes no more than 16,383² pixels.
+    KINDRED_EMBEDDING_MAX_IMAGE_PIXELS: fields.integer(1, 268_402_689).default(32 * 2 ** 20),
+    KINDRED_EMBEDDING_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
+    KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),
     KINDRED_EMBEDDING_PEER_RETRY_MS: fields.integer(0, 600_000).default(3000),
   });
@@ -57,6 +64,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     threads: values['KINDRED_EMBEDDING_THREADS'] as number,
     maxLoadedModels: values['KINDRED_EMBEDDING_MAX_MODELS'] as number,
     maxQueuedCalls: values['KINDRED_EMBEDDING_MAX_QUEUED'] as number,
+    images: {
+      maxImagePixels: values['KINDRED_EMBEDDING_MAX_IMAGE_PIXELS'] as number,
+      maxCallPixels: values['KINDRED_EMBEDDING_MAX_CALL_PIXELS'] as number,
+      concurrency: values['KINDRED_EMBEDDING_MAX_DECODING'] as number,
+    },
     maxJobs: values['KINDRED_EMBEDDING_MAX_JOBS'] as number,
     peerRetryMs: values['KINDRED_EMBEDDING_PEER_RETRY_MS'] as number,
   });

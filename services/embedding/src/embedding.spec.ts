@@ -14,7 +14,7 @@ import {
   type RunningService,
 } from '@kindred/service-runtime';
 import { createArchitecture, encodeModelFile, initialParameters } from '@kindred/simclr';
-import { temporaryFolder } from '@kindred/testing';
+import { blankPng, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createEmbedding } from './embedding.js';
 import { startFakeAugmentation, startFakeNeighborIndex } from './spec/fake-peers.js';
@@ -51,6 +51,7 @@ describe('embedding service', () => {
         threads: 2,
         maxLoadedModels: 1,
         maxQueuedCalls: 4,
+        images: { maxImagePixels: 32 * 2 ** 20, maxCallPixels: 256 * 2 ** 20, concurrency: 2 },
         maxJobs: 2,
         peerRetryMs: 2000,
       },
@@ -145,6 +146,12 @@ describe('embedding service', () => {
     await expect(client.embed({ model: 'a', images: broken })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'encoded.images[0]' }, { field: 'encoded.images[1]' }],
+    });
+    const bomb = blankPng(6000, 6000);
+    const large = { $case: 'encoded' as const, value: { images: Array<Buffer>(32).fill(bomb) } };
+    await expect(client.embed({ model: 'a', images: large })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      violations: large.value.images.map((_, i) => ({ field: `encoded.images[${i}]` })),
     });
     await expect(client.embed({ model: 'a', images: raw(257, 2) })).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',

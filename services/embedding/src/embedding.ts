@@ -1,5 +1,6 @@
 // The service's parts put together: store, models, the encoder's thread, jobs, handlers, and how they end.
 import type { ArtifactStore } from '@kindred/artifact-store';
+import { createImageDecoder } from '@kindred/datasets';
 import type { EmbeddingServiceImplementation } from '@kindred/protocol/embedding';
 import type { Config } from './config.js';
 import { createDatasetJobs } from './dataset-jobs.js';
@@ -25,9 +26,10 @@ export function createEmbedding(config: Omit<Config, 'network' | 'artifactStore'
   const encoder = createEncoderThread(config.threads, maxQueuedCalls + 2 * maxJobs + config.maxLoadedModels);
   const models = createModelRegistry(store, encoder, config.maxLoadedModels);
   const peers = connectPeers(config.dataAugmentationAddress, config.neighborIndexAddress, config.peerRetryMs);
+  const decoder = createImageDecoder({ ...config.images, maxCalls: maxQueuedCalls });
   const jobs = createDatasetJobs({ store, models, peers }, maxJobs);
   return {
-    handlers: createHandlers({ models, jobs, maxQueuedCalls, draining: draining.signal }),
+    handlers: createHandlers({ models, jobs, decoder, maxQueuedCalls, draining: draining.signal }),
     async drain() {
       draining.abort();
       await jobs.close();

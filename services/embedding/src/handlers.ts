@@ -1,4 +1,5 @@
 // The RPCs of EmbeddingService: requests to domain calls, results to responses.
+import type { ImageDecoder } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { EmbedRequest, EmbedResponse, EmbeddingServiceImplementation } from '@kindred/protocol/embedding';
 import { bytesOf } from '@kindred/service-runtime';
@@ -11,6 +12,7 @@ import { featureKindFromWire, jobToWire, modelToWire } from './wire.js';
 export interface HandlerParts {
   readonly models: ModelRegistry;
   readonly jobs: DatasetJobs;
+  readonly decoder: ImageDecoder;
   /** Embed calls at work or waiting; one more is RESOURCE_EXHAUSTED. */
   readonly maxQueuedCalls: number;
   /** Aborted when the service begins to end: streams end. */
@@ -21,6 +23,7 @@ export interface HandlerParts {
 export function createHandlers({
   models,
   jobs,
+  decoder,
   maxQueuedCalls,
   draining,
 }: HandlerParts): EmbeddingServiceImplementation {
@@ -37,7 +40,7 @@ export function createHandlers({
     calls++;
     try {
       const { cropSize } = await models.load(request.model);
-      const { pixels, count } = await modelImages(request, cropSize);
+      const { pixels, count } = await modelImages(request, cropSize, decoder, signal);
       signal.throwIfAborted();
       const kind = featureKindFromWire(request.featureKind);
       const vectors = await models.embed({

@@ -1,6 +1,6 @@
 // From a request's images to the pixels that a model takes: decoded, then cropped to its size at the centre.
 import { centreCrop, type RgbImage } from '@kindred/augmentation';
-import { decodeImageList } from '@kindred/datasets';
+import type { ImageDecoder } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { EmbedRequest } from '@kindred/protocol/embedding';
 
@@ -17,15 +17,27 @@ export interface ModelImages {
 }
 
 /**
- * Reads the images of `request`, cropped to `side` × `side`.
+ * Reads the images of `request`, cropped to `side` × `side`, each as soon as it is decoded.
  * @throws KindredError INVALID_ARGUMENT with a violation for each bad image (`encoded.images[3]`); RESOURCE_EXHAUSTED
- *   for more than {@link maxImages}.
+ *   for more than {@link maxImages} and for what the decoder does not take; CANCELLED by `signal`.
  */
-export async function modelImages({ images }: EmbedRequest, side: number): Promise<ModelImages> {
+export async function modelImages(
+  { images }: EmbedRequest,
+  side: number,
+  decoder: ImageDecoder,
+  signal: AbortSignal,
+): Promise<ModelImages> {
   switch (images?.$case) {
-    case 'encoded':
-      checkCount('encoded.images', images.value.images.length);
-      return cropped(await decodeImageList(images.value.images, 'encoded.images'), side);
+    case 'encoded': {
+      const encoded = images.value.images;
+      checkCount('encoded.images', encoded.length);
+      const bytes = side * side * 3;
+      const pixels = new Uint8Array(encoded.length * bytes);
+      await decoder.decodeEach(encoded, 'encoded.images', signal, (image, i) => {
+        centreCrop(image, side, pixels, i * bytes);
+      });
+      return { pixels, count: encoded.length };
+    }
     case 'raw': {
       const { pixels, count, height, width } = images.value;
       checkCount('raw.count', count);

@@ -13,10 +13,17 @@ export interface AugmentationUnderTest {
 
 /** Starts the service on a free port. */
 export async function startAugmentation(
-  options: { roots?: readonly [string, ...string[]]; threads?: number; cacheBytes?: number; maxStreams?: number } = {},
+  options: {
+    roots?: readonly [string, ...string[]];
+    threads?: number;
+    cacheBytes?: number;
+    maxStreams?: number;
+    maxCalls?: number;
+  } = {},
 ): Promise<AugmentationUnderTest> {
-  const { roots = ['/'], threads = 2, cacheBytes = 2 ** 30, maxStreams = 64 } = options;
-  const augmentation = createAugmentation({ roots, threads, cacheBytes, maxStreams });
+  const { roots = ['/'], threads = 2, cacheBytes = 2 ** 30, maxStreams = 64, maxCalls = 16 } = options;
+  const images = { maxImagePixels: 32 * 2 ** 20, maxCallPixels: 256 * 2 ** 20, concurrency: 2, maxCalls };
+  const augmentation = createAugmentation({ roots, threads, cacheBytes, maxStreams, images });
   const service = await startService({
     name: 'data-augmentation',
     network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 1000, maxConnectionAgeMs: 0 },
