@@ -42,6 +42,19 @@ describe('drawCropBox', () => {
     expect(new Set(boxes.filter((box) => box.width === 20).map((box) => box.left)).size).toBe(13);
   });
 
+  it('tries ten boxes that do not fit, as torchvision does, each of an area and a ratio, then draws no more', () => {
+    const drawn: [number, number][] = [];
+    const stream = createStream({ seed: 1, epoch: 0, imageIndex: 0, view: 0 });
+    stream.uniformIn = (low, high) => {
+      drawn.push([low, high]);
+      return high;
+    };
+    // A box of the whole area and of ratio 4/3 is wider than a square.
+    expect(drawCropBox(stream, 32, 32, 0.9, 1)).toEqual({ top: 0, left: 0, height: 32, width: 32 });
+    expect(drawn.filter(([low, high]) => low === 0.9 && high === 1)).toHaveLength(10);
+    expect(drawn).toHaveLength(20);
+  });
+
   it.each([
     [10, 400, { top: 0, left: 193, height: 10, width: 13 }],
     [400, 10, { top: 193, left: 0, height: 13, width: 10 }],
