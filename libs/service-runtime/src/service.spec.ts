@@ -28,12 +28,17 @@ function handlers(own: Partial<TrainingServiceImplementation>): TrainingServiceI
 }
 
 /** Asks as grpcurl's `list` does. */
-async function reflectedServices(channel: ReturnType<typeof createChannel>): Promise<string[]> {
+async function reflectedServices(
+  channel: ReturnType<typeof createChannel>,
+  version: 'v1' | 'v1alpha',
+): Promise<string[]> {
+  const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+  const definition = { serverReflectionInfo: { ...ServerReflectionService.serverReflectionInfo, path } } as const;
   async function* ask() {
     yield new reflection.ServerReflectionRequest().setListServices('*');
   }
   const names: string[] = [];
-  for await (const answer of createClient(ServerReflectionService, channel).serverReflectionInfo(ask())) {
+  for await (const answer of createClient(definition, channel).serverReflectionInfo(ask())) {
     names.push(...(answer.getListServicesResponse()?.getServiceList() ?? []).map((service) => service.getName()));
   }
   return names;
@@ -132,7 +137,8 @@ describe('service', () => {
     for (const name of ['', 'kindred.training.v1.TrainingService']) {
       expect((await health.check({ service: name })).status).toBe(serving);
     }
-    expect(await reflectedServices(channel)).toContain('kindred.training.v1.TrainingService');
+    for (const version of ['v1', 'v1alpha'] as const)
+      expect(await reflectedServices(channel, version)).toContain('kindred.training.v1.TrainingService');
     await clientOf(service.address)
       .getRun({})
       .catch(() => {});

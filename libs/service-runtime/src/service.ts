@@ -13,6 +13,14 @@ import { serveObservability } from './observability.js';
 import type { ServiceName } from './services.js';
 import { statusFromError } from './status.js';
 
+/** Reflection under its older name, which clients such as grpcio-reflection's ask by; its messages are the same. */
+const alphaReflectionService = {
+  serverReflectionInfo: {
+    ...ServerReflectionService.serverReflectionInfo,
+    path: '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+  },
+} as const;
+
 /** Adds one gRPC service to the process. */
 export interface ServiceRegistrar {
   add<D extends CompatServiceDefinition & { readonly fullName: string }>(
@@ -90,7 +98,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     },
   });
   server.add(HealthDefinition, endableWatch(HealthServiceImpl(health), draining.signal));
-  server.add(ServerReflectionService, ServerReflection(readDescriptorSet(), names));
+  const reflection = ServerReflection(readDescriptorSet(), names);
+  server.add(ServerReflectionService, reflection);
+  server.add(alphaReflectionService, reflection);
 
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
     health.setStatus(status);
