@@ -97,6 +97,21 @@ describe('fetchDataset', () => {
     expect(readdirSync(root)).toEqual(['cifar-10-batches-bin']);
   });
 
+  it('says what it expected of an archive that is none, and of an address, whatever is there already', async () => {
+    const root = join(home, 'expected');
+    const text = Buffer.from('x'.repeat(2000));
+    answer = (_, response) => void response.end(text);
+    await expect(fetchInto(join(root, 'text'), { md5: hashOf(text) })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(/cifar-10-binary\.tar\.gz.*expected a \.tar\.gz archive/),
+    });
+    mkdirSync(join(root, 'there', 'cifar-10-batches-bin'), { recursive: true });
+    await expect(fetchInto(join(root, 'there'), { url: 'ftp://127.0.0.1/x' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'url' }],
+    });
+  });
+
   it('refuses a wrong checksum and says what it got', async () => {
     answer = serve();
     const root = join(home, 'wrong');

@@ -65,7 +65,8 @@ export async function fetchDataset(name: string, options: FetchDatasetOptions): 
   const archive = Object.hasOwn(archives, name) ? archives[name] : undefined;
   if (archive === undefined) throw notFound('dataset archive', name, Object.keys(archives));
   const { root, url = archive.url } = options;
-  if (!URL.canParse(url)) throw invalidField('url', `got '${url}'; allowed: an http or https address`);
+  if (!URL.canParse(url) || !['http:', 'https:'].includes(new URL(url).protocol))
+    throw invalidField('url', `got '${url}'; allowed: an http or https address`);
   const folder = join(root, archive.folder);
   if (await isFolder(folder)) return { folder, alreadyPresent: true };
   try {
@@ -133,10 +134,11 @@ async function unpack(path: string, root: string, inner: string, folder: string)
     if (toKindredError(cause).code === 'RESOURCE_EXHAUSTED') throw cause;
     await discardPart(path);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new KindredError('DATA_LOSS', `${path}: the archive cannot be unpacked: ${reason}`, {
-      cause,
-      resource: { type: 'file', name: path },
-    });
+    throw new KindredError(
+      'DATA_LOSS',
+      `${path}: cannot be unpacked (${reason}); expected a .tar.gz archive that holds the folder ${inner}. The download was removed; give another url`,
+      { cause, resource: { type: 'file', name: path } },
+    );
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
