@@ -71,7 +71,7 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
           const names = silent();
           throw new KindredError(
             'UNAVAILABLE',
-            `no answer from ${names.join(', ')} for ${Math.round(patienceMs / 1000)} s; start it again and repeat the command`,
+            `no answer from ${names.join(', ')} for ${Math.round(patienceMs / 1000)} s; start it again`,
             { resource: { type: 'service', name: names[0] ?? '' } },
           );
         }

@@ -1,5 +1,5 @@
 // The main job as a command: `pretext` and `demo` differ in where the experiment comes from and in what they show last.
-import { KindredError } from '@kindred/errors';
+import { KindredError, toKindredError } from '@kindred/errors';
 import { dirname } from 'node:path';
 import type { CommandContext } from './command-context.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
@@ -28,6 +28,7 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
   const { runId, start } = command.request;
   const began = Date.now();
   const dataRoot = start?.dataRoot ?? '';
+  let begun = false;
   const session = await openSession({
     folder,
     output,
@@ -42,7 +43,7 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
         ? `run ${runId}, with its own services (logs: ${folder.path}/logs)`
         : `run ${runId}, on the services of ${folder.path}`,
     );
-    const result = await runPretext(session, command.request);
+    const result = await runPretext(session, command.request, () => (begun = true));
     const summary = summarize(result, session.artifactFolder, (Date.now() - began) / 1000);
     const copies = (await command.resultsFolder?.(result.experiment.train_db_name)) ?? null;
     printSummary(output, summary);
@@ -54,12 +55,29 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
     output.result({ ...summary, resultsFolder: copies, ...additions });
     return exitCodes.ok;
   } catch (thrown) {
-    if (!interruption.signal.aborted) throw thrown;
+    if (!interruption.signal.aborted) throw begun ? resumable(thrown, command.resumeCommand, folder.path) : thrown;
     await endInterrupted(session, command);
     return exitCodes.interrupted;
   } finally {
     await session.close();
   }
+}
+
+/**
+ * Adds to an error that a person can mend how to go on with the run afterwards: doing the command again would start another.
+ * `folder` is where space is needed.
+ */
+export function resumable(thrown: unknown, resumeCommand: string, folder: string): unknown {
+  const error = toKindredError(thrown);
+  const { code, message, violations } = error;
+  if (code !== 'UNAVAILABLE' && code !== 'RESOURCE_EXHAUSTED') return thrown;
+  const need = code === 'RESOURCE_EXHAUSTED' ? `; data folder: ${folder}` : '';
+  return new KindredError(code, `${message}${need}; then go on with the run by: ${resumeCommand}`, {
+    violations,
+    resource: error.resource ?? undefined,
+    retryAfterMs: error.retryAfterMs ?? undefined,
+    cause: thrown,
+  });
 }
 
 async function endInterrupted(session: Session, { request, resumeCommand }: PretextCommand): Promise<void> {

@@ -34,9 +34,13 @@ const validationNeighbors = 5;
 /** How often a run is taken up again that failed because another service was away. */
 const maxResumes = 3;
 
-/** Does the main job. An interruption is CANCELLED; the run itself is then left as it is. */
-export async function runPretext(session: Session, request: PretextRequest): Promise<PretextResult> {
-  const run = await train(session, request);
+/** Does the main job; `onBegun` is called once the run is there to go on with. An interruption is CANCELLED; the run itself is then left as it is. */
+export async function runPretext(
+  session: Session,
+  request: PretextRequest,
+  onBegun: () => void,
+): Promise<PretextResult> {
+  const run = await train(session, request, onBegun);
   assertSucceeded(run);
   const experiment = readExperiment({ text: run.experimentJson });
   const references = datasetReferences(experiment, run.dataRoot);
@@ -59,13 +63,14 @@ export async function runPretext(session: Session, request: PretextRequest): Pro
   return { run, experiment, train: trained, validation };
 }
 
-async function train(session: Session, { runId, start }: PretextRequest): Promise<Run> {
+async function train(session: Session, { runId, start }: PretextRequest, onBegun: () => void): Promise<Run> {
   const { training, output, signal } = session;
   if (start === null) await resume(session, runId);
   else {
     await checkDatasets(session, start);
     await session.persist(() => training.startRun({ runId, ...start }, { signal }));
   }
+  onBegun();
   output.event('run', { runId });
   for (let resumes = 0; ; resumes++) {
     const run = await watchRun(session, runId);

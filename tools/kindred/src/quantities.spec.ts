@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatDuration, formatPercent, sparkline } from './quantities.js';
+import { formatBytes, formatDuration, formatPercent, formatSize, sparkline } from './quantities.js';
 
 describe('quantities', () => {
+  it.each([
+    [40, 30, '40×30'],
+    [40, 0, 'of several sizes'],
+    [0, 40, 'of several sizes'],
+  ])('images of height %d and width %d are %s', (height, width, text) => expect(formatSize(height, width)).toBe(text));
+
   it.each([
     [0, '0.0 s'],
     [9.94, '9.9 s'],

@@ -39,3 +39,8 @@ export function sparkline(values: readonly number[]): string {
   const level = (value: number): number => (span === 0 ? 0 : Math.round(((value - low) / span) * (blocks.length - 1)));
   return values.map((value) => blocks[level(value)]).join('');
 }
+
+/** Height × width in pixels; either is 0 where images differ in it. */
+export function formatSize(height: number, width: number): string {
+  return height === 0 || width === 0 ? 'of several sizes' : `${height}×${width}`;
+}

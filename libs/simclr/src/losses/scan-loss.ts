@@ -15,7 +15,8 @@ const smallestProbability = 1e-8;
 const smallestLog = -100;
 
 /**
- * SCAN's loss of two batches of logits `[b, classes]`, an image's and its neighbour's in the same row.
+ * SCAN's loss of two batches of logits `[b, classes]`, an image's and its neighbour's in the same row. Nothing in the
+ * product trains by it yet: it is here for the clustering step, whose place is after neighbour mining.
  *
  * @param entropyWeight λ of eq. 2; 5 in SCAN's configurations. @default 2
  */

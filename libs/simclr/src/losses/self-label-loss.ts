@@ -12,7 +12,8 @@ export interface SelfLabelOptions {
 
 /**
  * Cross entropy of `strong` logits against the labels that the `weak` logits predict with a probability above the
- * threshold; other rows don't count. The mean is weighted by class, as PyTorch's `cross_entropy` with weights.
+ * threshold; other rows don't count. Nothing in the product trains by it yet: it is here for the step after clustering.
+ * The mean is weighted by class, as PyTorch's `cross_entropy` with weights.
  *
  * @param weak logits `[b, classes]` of the plain images; read at once, no gradient flows to them.
  * @param strong logits `[b, classes]` of the strongly augmented ones.

@@ -6,7 +6,7 @@ import { Split } from '@kindred/protocol/augmentation';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { fetchWithProgress } from '../fetch-progress.js';
 import { table } from '../output.js';
-import { formatCount } from '../quantities.js';
+import { formatCount, formatSize } from '../quantities.js';
 import { openSession, type Session } from '../session.js';
 import { dataRootOf } from '../settings.js';
 
@@ -92,9 +92,8 @@ async function show({ augmentation, output, signal }: Session, name: string, roo
     if (description === undefined) continue;
     const { size, height, width, classNames, contentSha256 } = description;
     shown.push({ split: Split[split]?.toLowerCase(), size, height, width, classNames, contentSha256 });
-    const pixels = height === 0 ? 'of several sizes' : `${height}×${width}`;
     output.text(
-      `${Split[split]?.toLowerCase()}: ${formatCount(size)} images ${pixels}, SHA-256 ${contentSha256.slice(0, 16)}…`,
+      `${Split[split]?.toLowerCase()}: ${formatCount(size)} images ${formatSize(height, width)}, SHA-256 ${contentSha256.slice(0, 16)}…`,
     );
   }
   output.text(`classes: ${shown[0]?.classNames.join(', ') ?? ''}`);
