@@ -12,10 +12,12 @@ import type { OpenDatasetOptions } from './open-options.js';
 const side = 32;
 const imageBytes = side * side * 3;
 const imagesPerTurn = 64;
-const maxCount = 1_000_000;
 
 /** Splits of the drawn set; `val` and `test` are the same images. */
 export const drawnSplits = ['train', 'val', 'test'] as const;
+
+/** Images per split at most: about two minutes of drawing and 300 MB. */
+export const drawnMaxCount = 100_000;
 
 /** Images per split unless the caller says otherwise. */
 export const drawnDefaultCount: Readonly<Record<'train' | 'val', number>> = { train: 4000, val: 1000 };
@@ -29,8 +31,8 @@ export async function drawDataset(options: OpenDatasetOptions): Promise<DatasetP
   if (!(drawnSplits as readonly string[]).includes(split)) throw unknownSplit(name, split, drawnSplits);
   const part = split === 'train' ? 'train' : 'val';
   const count = options.count ?? drawnDefaultCount[part];
-  if (!Number.isSafeInteger(count) || count < 1 || count > maxCount) {
-    throw invalidField('count', `got ${count}; allowed: 1 to ${maxCount} drawn images`);
+  if (!Number.isSafeInteger(count) || count < 1 || count > drawnMaxCount) {
+    throw invalidField('count', `got ${count}; allowed: 1 to ${drawnMaxCount} drawn images`);
   }
   const table = createImageTable(count, () => ({ height: side, width: side }));
   for (let i = 0; i < count; i++) {

@@ -12,6 +12,7 @@ export type { Dataset, ImageTable, RgbImage } from './dataset.js';
 // Listing
 export { datasetDescriptions, datasetNames, isDatasetName } from './catalog.js';
 export type { DatasetDescription, DatasetName } from './catalog.js';
+export { drawnDefaultCount, drawnMaxCount } from './drawn.js';
 
 // Fetching
 export { fetchDataset } from './fetch-dataset.js';

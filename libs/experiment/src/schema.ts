@@ -32,8 +32,8 @@ export const experimentSchema = z
     // Ours: how many images `drawn` draws, and from which seed.
     drawn_kwargs: z
       .strictObject({
-        train_size: whole(10, 1_000_000).default(4_000),
-        val_size: whole(10, 1_000_000).default(1_000),
+        train_size: whole(10, 100_000).default(4_000),
+        val_size: whole(10, 100_000).default(1_000),
         seed: whole(0, Number.MAX_SAFE_INTEGER).default(0),
       })
       .prefault({}),

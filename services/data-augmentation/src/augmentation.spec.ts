@@ -77,6 +77,27 @@ describe('augmentation service', () => {
     }
   });
 
+  it('opens a small dataset beside a large one, ends the large one with its caller, and refuses what is too large', async () => {
+    const drawn = (drawnSize: number) => ({ dataset: { name: 'drawn', split: Split.TRAIN, drawnSize } });
+    const caller = new AbortController();
+    let largeEnded = false;
+    const large = service.client
+      .getDataset(drawn(90_000), { signal: caller.signal })
+      .catch((thrown: unknown) => thrown)
+      .finally(() => (largeEnded = true));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await service.client.getDataset(drawn(20))).description?.size).toBe(20);
+    expect(largeEnded).toBe(false);
+    caller.abort();
+    expect(await large).toMatchObject({ name: 'AbortError' });
+    for (const size of [30, 31, 32])
+      expect((await service.client.getDataset(drawn(size))).description?.size).toBe(size);
+    await expect(service.client.getDataset(drawn(999_999))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'dataset.drawn_size' }],
+    });
+  });
+
   it('tells what is missing, unknown or broken', async () => {
     await expect(service.client.getDataset({ dataset: cifar(join(root, 'none')) })).rejects.toMatchObject({
       code: 'NOT_FOUND',

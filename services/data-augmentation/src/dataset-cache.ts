@@ -20,28 +20,36 @@ export interface DatasetLease {
 export interface DatasetCache {
   /**
    * Opens a dataset, or takes the one that is open. Errors are those of opening, and are not kept.
-   * RESOURCE_EXHAUSTED when it does not fit beside the datasets in use.
+   * RESOURCE_EXHAUSTED when it does not fit beside the datasets in use, where that can be told before it is opened.
+   * CANCELLED by `signal`; an opening ends when the last caller who waits for it has left.
    */
-  acquire(key: DatasetKey): Promise<DatasetLease>;
+  acquire(key: DatasetKey, signal: AbortSignal): Promise<DatasetLease>;
   /** Bytes held now. */
   bytes(): number;
 }
 
 interface Entry {
   readonly opening: Promise<OpenDataset>;
+  /** Ends the opening; no effect after it. */
+  readonly abandon: AbortController;
+  opened: boolean;
+  /** While it is opened, what it is expected to take. */
   bytes: number;
   users: number;
 }
 
-/** Opens a dataset off the event loop. */
-export type DatasetOpener = (key: DatasetKey) => Promise<OpenDataset>;
+/** How datasets are opened. */
+export interface DatasetOpener {
+  /** Opens a dataset off the event loop; `signal` ends that. */
+  open(key: DatasetKey, signal: AbortSignal): Promise<OpenDataset>;
+  /** Bytes that it will take, 0 where that is not known before. */
+  estimate(key: DatasetKey): Promise<number>;
+  /** Another text once a dataset's files have changed. */
+  fingerprint(key: DatasetKey): Promise<string>;
+}
 
-/** Makes an empty cache for `maxBytes` bytes. `fingerprint` gives another text once a dataset's files have changed. */
-export function createDatasetCache(
-  maxBytes: number,
-  open: DatasetOpener,
-  fingerprint: (key: DatasetKey) => Promise<string>,
-): DatasetCache {
+/** Makes an empty cache for `maxBytes` bytes. */
+export function createDatasetCache(maxBytes: number, opener: DatasetOpener): DatasetCache {
   // Insertion order is the order of last use.
   const entries = new Map<string, Entry>();
   const total = (): number => [...entries.values()].reduce((sum, { bytes }) => sum + bytes, 0);
@@ -54,22 +62,36 @@ export function createDatasetCache(
     residentBytes.set(total());
   };
 
-  const openInto = (text: string, key: DatasetKey): Entry => {
-    const opening = open(key);
-    const entry: Entry = { opening, bytes: 0, users: 0 };
+  const forget = (text: string, entry: Entry): void => {
+    if (entries.get(text) === entry) entries.delete(text);
+  };
+
+  const openInto = (text: string, key: DatasetKey, bytes: number): Entry => {
+    const abandon = new AbortController();
+    const opening = opener.open(key, abandon.signal);
+    const entry: Entry = { opening, abandon, opened: false, bytes, users: 0 };
     opening.then(
-      (dataset) => (entry.bytes = openDatasetBytes(dataset)),
-      () => {
-        if (entries.get(text) === entry) entries.delete(text);
+      (dataset) => {
+        entry.opened = true;
+        entry.bytes = openDatasetBytes(dataset);
       },
+      () => forget(text, entry),
     );
     return entry;
   };
 
   return {
-    async acquire(key) {
-      const text = `${datasetKeyText(key)} ${await fingerprint(key)}`;
-      const entry = entries.get(text) ?? openInto(text, key);
+    async acquire(key, signal) {
+      const text = `${datasetKeyText(key)} ${await opener.fingerprint(key)}`;
+      const bytes = entries.has(text) ? 0 : await opener.estimate(key);
+      if (signal.aborted) throw cancelled();
+      let known = entries.get(text);
+      if (known === undefined) {
+        const used = [...entries.values()].reduce((sum, other) => sum + (other.users > 0 ? other.bytes : 0), 0);
+        if (used + bytes > maxBytes) throw tooLarge(key, bytes, maxBytes);
+        known = openInto(text, key, bytes);
+      }
+      const entry = known;
       entries.delete(text);
       entries.set(text, entry);
       entry.users++;
@@ -78,10 +100,15 @@ export function createDatasetCache(
         if (released) return;
         released = true;
         entry.users--;
+        if (entry.users === 0 && !entry.opened) {
+          // At once, so that the next caller starts anew instead of joining what ends.
+          forget(text, entry);
+          entry.abandon.abort();
+        }
         makeRoom();
       };
       try {
-        const dataset = await entry.opening;
+        const dataset = await unlessAborted(entry.opening, signal);
         makeRoom();
         if (total() > maxBytes) throw tooLarge(key, entry.bytes, maxBytes);
         return { dataset, release };
@@ -92,6 +119,19 @@ export function createDatasetCache(
     },
     bytes: total,
   };
+}
+
+function cancelled(): KindredError {
+  return new KindredError('CANCELLED', 'cancelled by the caller');
+}
+
+/** What `promise` gives, or CANCELLED as soon as `signal` is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(cancelled());
+    signal.addEventListener('abort', leave, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 function tooLarge(key: DatasetKey, bytes: number, maxBytes: number): KindredError {

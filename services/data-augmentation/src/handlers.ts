@@ -39,9 +39,9 @@ export function createHandlers({
 }: HandlerParts): AugmentationServiceImplementation {
   let streams = 0;
 
-  const acquire = async (reference: DatasetReference | undefined) => {
+  const acquire = async (reference: DatasetReference | undefined, signal: AbortSignal) => {
     const key = await catalogue.resolve(datasetKeyFromWire(reference));
-    return { key, lease: await catalogue.acquire(key) };
+    return { key, lease: await catalogue.acquire(key, signal) };
   };
 
   return {
@@ -49,8 +49,8 @@ export function createHandlers({
       return { datasets: (await catalogue.list()).map(datasetKeyToWire) };
     },
 
-    async getDataset(request) {
-      const { key, lease } = await acquire(request.dataset);
+    async getDataset(request, { signal }) {
+      const { key, lease } = await acquire(request.dataset, signal);
       try {
         return { description: descriptionToWire(key, lease.dataset) };
       } finally {
@@ -73,7 +73,7 @@ export function createHandlers({
       let release = (): void => {};
       try {
         const transformation = transformationFromWire(request.transformation);
-        const { lease } = await acquire(request.dataset);
+        const { lease } = await acquire(request.dataset, signal);
         release = lease.release;
         const { table, size } = lease.dataset;
         const shape = viewShape(transformation);

@@ -1,6 +1,6 @@
 // Wire ↔ domain, in pairs: dataset references with their splits, transformations, descriptions.
 import type { ResolvedSimclrOptions } from '@kindred/augmentation';
-import { datasetNames } from '@kindred/datasets';
+import { datasetNames, drawnMaxCount } from '@kindred/datasets';
 import { invalidField } from '@kindred/errors';
 import {
   Split as WireSplit,
@@ -41,6 +41,9 @@ export function datasetKeyFromWire(reference: DatasetReference | undefined): Dat
   const { root, drawnSize, drawnSeed } = reference;
   if (drawnSeed > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw invalidField('dataset.drawn_seed', `got ${drawnSeed}; allowed: 0 to ${Number.MAX_SAFE_INTEGER}`);
+  }
+  if (drawnSize > drawnMaxCount) {
+    throw invalidField('dataset.drawn_size', `got ${drawnSize}; allowed: 0 to ${drawnMaxCount}`);
   }
   return { name: reference.name, split, root, drawnSize, drawnSeed: Number(drawnSeed) };
 }
