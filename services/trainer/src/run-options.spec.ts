@@ -115,9 +115,25 @@ describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files
     }
   });
 
-  it('refuses what the compiled step cannot do', async () => {
-    const trainer = await start('refused');
-    const refused = trainer.client.startRun({ experiment, overrides: { ...overrides, accumulate_steps: '2' } });
+  it('takes its batches through the network in parts', async () => {
+    const trainer = await start('parts');
+    const short = { ...overrides, limit_steps: '3', evaluation: '{}' };
+    const losses = async (runId: string, parts: string): Promise<number[]> => {
+      await trainer.client.startRun({ runId, experiment, overrides: { ...short, accumulate_steps: parts }, seed: 7n });
+      const found: number[] = [];
+      for await (const { content } of trainer.client.watchRun({ runId })) {
+        if (content?.$case === 'event' && content.value.kind?.$case === 'stepCompleted') {
+          found.push(content.value.kind.value.loss);
+        }
+      }
+      return found;
+    };
+    const [whole, parts] = [await losses('whole', '1'), await losses('parts', '4')];
+    expect(parts).toHaveLength(3);
+    // The same first batch and parameters; only BatchNorm's statistics differ, those of two images in place of eight.
+    expect(parts[0]).not.toBe(whole[0]);
+    expect(Math.abs((parts[0] ?? NaN) / (whole[0] ?? NaN) - 1)).toBeLessThan(0.5);
+    const refused = trainer.client.startRun({ experiment, overrides: { ...overrides, accumulate_steps: '8' } });
     await expect(refused).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'accumulate_steps' }],
