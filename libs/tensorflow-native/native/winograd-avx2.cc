@@ -4,7 +4,7 @@
 #define KINDRED_LANES 8
 #define KINDRED_ROWS 4
 #define KINDRED_NAMESPACE avx2
-#include "winograd-kernels.inc"
+#include "winograd-kernels.h"
 
 namespace kindred {
 const WinogradKernels avx2Kernels = {"AVX2", avx2::forward, avx2::inputGradient, avx2::filterGradient};

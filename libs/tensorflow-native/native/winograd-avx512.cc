@@ -4,7 +4,7 @@
 #define KINDRED_LANES 16
 #define KINDRED_ROWS 8
 #define KINDRED_NAMESPACE avx512
-#include "winograd-kernels.inc"
+#include "winograd-kernels.h"
 
 namespace kindred {
 const WinogradKernels avx512Kernels = {"AVX-512", avx512::forward, avx512::inputGradient, avx512::filterGradient};

@@ -12,7 +12,8 @@ export interface BackboneChecks {
   readonly backboneKnn: boolean;
   readonly linearProbe: boolean;
   readonly classes: number;
-  readonly search: NonNullable<WeightedKnnOptions['search']>;
+  /** Finds neighbours. @default memory-bank's own */
+  readonly search?: WeightedKnnOptions['search'];
   /** Called now and then; may throw to end the checks. */
   readonly between: () => void;
 }
