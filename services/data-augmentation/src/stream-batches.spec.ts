@@ -145,10 +145,12 @@ describe('StreamBatches', () => {
     const transformation = { kind: { $case: 'evaluation', value: { cropSize: 96 } } } as const;
     const iterator = service.client.streamBatches(epochRequest({ dataset, transformation }))[Symbol.asyncIterator]();
     await iterator.next();
-    const early = await settle();
-    const late = await settle();
-    expect(late - before).toBeLessThan(120e6);
+    // Until the buffers are full: on a busy machine that takes more than one look.
+    let early = await settle();
+    let late = await settle();
+    for (let look = 0; look < 10 && Math.abs(late - early) >= 20e6; look++) [early, late] = [late, await settle()];
     expect(Math.abs(late - early)).toBeLessThan(20e6);
+    expect(late - before).toBeLessThan(120e6);
     await iterator.return?.();
     const begin = performance.now();
     await read(service.client.streamBatches(epochRequest()));

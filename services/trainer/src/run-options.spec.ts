@@ -130,9 +130,10 @@ describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files
     };
     const [whole, parts] = [await losses('whole', '1'), await losses('parts', '4')];
     expect(parts).toHaveLength(3);
-    // The same first batch and parameters; only BatchNorm's statistics differ, those of two images in place of eight.
+    // The same first batch and parameters, but BatchNorm has the statistics of two images in place of eight.
     expect(parts[0]).not.toBe(whole[0]);
-    expect(Math.abs((parts[0] ?? NaN) / (whole[0] ?? NaN) - 1)).toBeLessThan(0.5);
+    // A loss over 8 images with 15 contrasts each is about ln 15 for features that know nothing; over parts of 2 it would be ln 3.
+    parts.forEach((loss) => expect(loss).toBeGreaterThan(Math.log(3)));
     const refused = trainer.client.startRun({ experiment, overrides: { ...overrides, accumulate_steps: '8' } });
     await expect(refused).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
