@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { KindredError, invalidField } from '@kindred/errors';
 import { portableOperations } from './operations.js';
 import type { Architecture } from './architecture.js';
-import type { NetworkOperations, NormTensors } from './operations.js';
+import type { NetworkOperations, NormResult, NormTensors } from './operations.js';
 
 /** A model's tensors by `state_dict` name, in TensorFlow's layout. */
 export type ParameterTensors = Readonly<Record<string, tf.Tensor>>;
@@ -49,7 +49,7 @@ export function forward(
   if (architecture.form === 'stl') map = operations.maxPool(map, stlPool.size, stlPool.padding);
   for (const stage of [1, 2, 3, 4]) {
     for (const block of [0, 1]) {
-      map = residualBlock(layers, operations, `backbone.layer${stage}.${block}`, map, stage > 1 && block === 0 ? 2 : 1);
+      map = residualBlock(layers, `backbone.layer${stage}.${block}`, map, stage > 1 && block === 0 ? 2 : 1);
     }
   }
   const backbone = operations.averagePool(map);
@@ -80,6 +80,7 @@ interface Layers {
   get(name: string): tf.Tensor;
   convolution(name: string, x: tf.Tensor4D, stride: number): tf.Tensor4D;
   norm(name: string, x: tf.Tensor4D): tf.Tensor4D;
+  normAddRelu(name: string, x: tf.Tensor4D, residual: tf.Tensor4D): tf.Tensor4D;
   convolutionNormRelu(convolution: string, norm: string, x: tf.Tensor4D, stride: number): tf.Tensor4D;
 }
 
@@ -96,8 +97,8 @@ function createLayers(parameters: ParameterTensors, training: boolean, operation
     runningMean: get(`${name}.running_mean`) as tf.Tensor1D,
     runningVariance: get(`${name}.running_var`) as tf.Tensor1D,
   });
-  const norm = (name: string, x: tf.Tensor4D, operation: 'batchNorm' | 'batchNormRelu'): tf.Tensor4D => {
-    const result = operations[operation](x, normTensors(name), training);
+  const noting = (name: string, run: (norm: NormTensors) => NormResult): tf.Tensor4D => {
+    const result = run(normTensors(name));
     if (training) {
       updatedStatistics[`${name}.running_mean`] = result.runningMean;
       updatedStatistics[`${name}.running_var`] = result.runningVariance;
@@ -112,23 +113,19 @@ function createLayers(parameters: ParameterTensors, training: boolean, operation
     updatedStatistics,
     get,
     convolution,
-    norm: (name, x) => norm(name, x, 'batchNorm'),
-    convolutionNormRelu: (first, second, x, stride) => norm(second, convolution(first, x, stride), 'batchNormRelu'),
+    norm: (name, x) => noting(name, (norm) => operations.batchNorm(x, norm, training)),
+    normAddRelu: (name, x, residual) =>
+      noting(name, (norm) => operations.batchNormAddRelu(x, norm, residual, training)),
+    convolutionNormRelu: (first, second, x, stride) =>
+      noting(second, (norm) => operations.batchNormRelu(convolution(first, x, stride), norm, training)),
   };
 }
 
-function residualBlock(
-  layers: Layers,
-  operations: NetworkOperations,
-  name: string,
-  x: tf.Tensor4D,
-  stride: number,
-): tf.Tensor4D {
+function residualBlock(layers: Layers, name: string, x: tf.Tensor4D, stride: number): tf.Tensor4D {
   const inner = layers.convolutionNormRelu(`${name}.conv1`, `${name}.bn1`, x, stride);
-  const residual = layers.norm(`${name}.bn2`, layers.convolution(`${name}.conv2`, inner, 1));
-  if (stride === 1) return operations.addRelu(residual, x);
-  const shortcut = layers.norm(`${name}.shortcut.1`, layers.convolution(`${name}.shortcut.0`, x, stride));
-  return operations.addRelu(residual, shortcut);
+  const shortcut =
+    stride === 1 ? x : layers.norm(`${name}.shortcut.1`, layers.convolution(`${name}.shortcut.0`, x, stride));
+  return layers.normAddRelu(`${name}.bn2`, layers.convolution(`${name}.conv2`, inner, 1), shortcut);
 }
 
 function project(

@@ -31,8 +31,8 @@ export interface NetworkOperations {
   batchNorm(x: tf.Tensor4D, norm: NormTensors, training: boolean): NormResult;
   /** BatchNorm with a ReLU after it. */
   batchNormRelu(x: tf.Tensor4D, norm: NormTensors, training: boolean): NormResult;
-  /** relu(a + b): the end of a residual block. */
-  addRelu(a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor4D;
+  /** relu(BatchNorm(x) + residual): the end of a residual block. */
+  batchNormAddRelu(x: tf.Tensor4D, norm: NormTensors, residual: tf.Tensor4D, training: boolean): NormResult;
   /** Largest value of each window of `size`, moved by `size`; `padding` zeros around, so inputs must not be negative. */
   maxPool(x: tf.Tensor4D, size: number, padding: number): tf.Tensor4D;
   /** Mean over h and w: `[n, h, w, c]` to `[n, c]`. */
@@ -72,8 +72,9 @@ export const portableOperations: NetworkOperations = {
     const result = portableOperations.batchNorm(x, norm, training);
     return { ...result, output: tf.relu(result.output) };
   },
-  addRelu(a, b) {
-    return tf.relu(tf.add(a, b)) as tf.Tensor4D;
+  batchNormAddRelu(x, norm, residual, training) {
+    const result = portableOperations.batchNorm(x, norm, training);
+    return { ...result, output: tf.relu(tf.add(result.output, residual)) };
   },
   maxPool(x, size, padding) {
     return tf.maxPool(zeroPadded(x, padding), size, size, 'valid');

@@ -1,33 +1,35 @@
-// Registers the Winograd convolutions as TensorFlow operations, through TensorFlow's C interface, when Node loads this addon.
+// Registers our own kernels as TensorFlow operations, through TensorFlow's C interface, when Node loads this addon.
 #include <node_api.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <new>
+#include <vector>
 
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_tensor.h"
+#include "norm.h"
 #include "winograd.h"
 
 namespace {
 
 using kindred::ConvolutionShape;
+using kindred::NormShape;
 using kindred::WinogradKernels;
 
-/** An operation's two inputs and the status of its run; ends what it holds. */
+/** An operation's inputs, outputs and status during its run; ends what it holds. */
 class Call {
  public:
-  explicit Call(TF_OpKernelContext* context) : context_(context), status_(TF_NewStatus()) {
-    for (int i = 0; i < 2; i++) {
-      TF_GetInput(context, i, &inputs_[i], status_);
-      if (TF_GetCode(status_) != TF_OK) return;
-    }
+  Call(TF_OpKernelContext* context, int inputs) : context_(context), status_(TF_NewStatus()) {
+    for (int i = 0; i < inputs && ok(); i++) TF_GetInput(context, i, &inputs_[i], status_);
   }
   ~Call() {
-    if (TF_GetCode(status_) != TF_OK) TF_OpKernelContext_Failure(context_, status_);
+    if (!ok()) TF_OpKernelContext_Failure(context_, status_);
     for (TF_Tensor* tensor : inputs_)
       if (tensor != nullptr) TF_DeleteTensor(tensor);
-    if (output_ != nullptr) TF_DeleteTensor(output_);
+    for (TF_Tensor* tensor : outputs_)
+      if (tensor != nullptr) TF_DeleteTensor(tensor);
     TF_DeleteStatus(status_);
   }
   Call(const Call&) = delete;
@@ -35,87 +37,188 @@ class Call {
 
   bool ok() const { return TF_GetCode(status_) == TF_OK; }
   void fail(const char* message) { TF_SetStatus(status_, TF_INVALID_ARGUMENT, message); }
-  bool hasRank(int input) const { return TF_NumDims(inputs_[input]) == 4; }
+  int rank(int input) const { return TF_NumDims(inputs_[input]); }
   int size(int input, int axis) const { return static_cast<int>(TF_Dim(inputs_[input], axis)); }
   const float* values(int input) const { return static_cast<const float*>(TF_TensorData(inputs_[input])); }
+  /** Whether inputs `a` and `b` have one shape. */
+  bool alike(int a, int b) const {
+    if (rank(a) != rank(b)) return false;
+    for (int axis = 0; axis < rank(a); axis++)
+      if (size(a, axis) != size(b, axis)) return false;
+    return true;
+  }
 
-  /** Memory for the result; null after a failure. */
-  float* allocate(int64_t a, int64_t b, int64_t c, int64_t d) {
-    const int64_t sizes[4] = {a, b, c, d};
-    output_ = TF_AllocateOutput(context_, 0, TF_FLOAT, sizes, 4, static_cast<size_t>(a * b * c * d) * sizeof(float), status_);
-    return ok() ? static_cast<float*>(TF_TensorData(output_)) : nullptr;
+  /** Memory for output `index`; null after a failure. */
+  float* allocate(int index, std::initializer_list<int64_t> sizes) {
+    if (!ok()) return nullptr;
+    int64_t floats = 1;
+    for (const int64_t size : sizes) floats *= size;
+    outputs_[index] = TF_AllocateOutput(context_, index, TF_FLOAT, sizes.begin(), static_cast<int>(sizes.size()),
+                                        static_cast<size_t>(floats) * sizeof(float), status_);
+    return ok() ? static_cast<float*>(TF_TensorData(outputs_[index])) : nullptr;
+  }
+
+  /** Runs `work()` unless something failed before; an exception must not pass through TensorFlow. */
+  template <typename Work>
+  void run(Work work) {
+    if (!ok()) return;
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      TF_SetStatus(status_, TF_RESOURCE_EXHAUSTED, "no memory for the operation's intermediate values");
+    } catch (...) {
+      TF_SetStatus(status_, TF_INTERNAL, "the operation's kernel failed");
+    }
   }
 
  private:
+  static constexpr int most = 6;
   TF_OpKernelContext* context_;
   TF_Status* status_;
-  TF_Tensor* inputs_[2] = {nullptr, nullptr};
-  TF_Tensor* output_ = nullptr;
+  TF_Tensor* inputs_[most] = {};
+  TF_Tensor* outputs_[most] = {};
 };
 
 bool accepts(Call& call, bool fits, const ConvolutionShape& shape) {
-  if (fits && shape.inputs % kindred::channelMultiple == 0 && shape.outputs % kindred::channelMultiple == 0) return true;
-  call.fail("allowed: float32 maps [n, h, w, c] and a filter [3, 3, c, k], c and k multiples of 32");
+  const auto allowed = [](int channels) { return channels > 0 && channels % kindred::channelMultiple == 0; };
+  const bool empty = shape.images == 0 || shape.height == 0 || shape.width == 0;
+  if (fits && !empty && allowed(shape.inputs) && allowed(shape.outputs)) return true;
+  call.fail("allowed: float32 maps [n, h, w, c] that hold something and a filter [3, 3, c, k], c and k multiples of 32");
   return false;
 }
 
-/** Runs `work(shape)`; an exception must not pass through TensorFlow. */
-template <typename Work>
-void guarded(Call& call, Work work) {
-  try {
-    work();
-  } catch (const std::bad_alloc&) {
-    call.fail("no memory for a convolution's transformed tiles");
-  }
+bool haveRank4(Call& call) {
+  if (!call.ok()) return false;
+  if (call.rank(0) == 4 && call.rank(1) == 4) return true;
+  call.fail("allowed: inputs of rank 4");
+  return false;
 }
 
 void computeForward(void*, TF_OpKernelContext* context) {
-  Call call(context);
-  if (!call.ok()) return;
-  const bool ranks = call.hasRank(0) && call.hasRank(1);
-  if (!ranks) return call.fail("allowed: inputs of rank 4");
+  Call call(context, 2);
+  if (!haveRank4(call)) return;
   const ConvolutionShape shape{call.size(0, 0), call.size(0, 1), call.size(0, 2), call.size(0, 3), call.size(1, 3)};
   if (!accepts(call, call.size(1, 0) == 3 && call.size(1, 1) == 3 && call.size(1, 2) == shape.inputs, shape)) return;
-  float* const y = call.allocate(shape.images, shape.height, shape.width, shape.outputs);
-  if (y != nullptr) guarded(call, [&] { kindred::winogradKernels()->forward(shape, call.values(0), call.values(1), y); });
+  float* const y = call.allocate(0, {shape.images, shape.height, shape.width, shape.outputs});
+  call.run([&] { kindred::winogradKernels()->forward(shape, call.values(0), call.values(1), y); });
 }
 
 void computeInputGradient(void*, TF_OpKernelContext* context) {
-  Call call(context);
-  if (!call.ok()) return;
-  if (!call.hasRank(0) || !call.hasRank(1)) return call.fail("allowed: inputs of rank 4");
+  Call call(context, 2);
+  if (!haveRank4(call)) return;
   const ConvolutionShape shape{call.size(0, 0), call.size(0, 1), call.size(0, 2), call.size(1, 2), call.size(1, 3)};
   if (!accepts(call, call.size(1, 0) == 3 && call.size(1, 1) == 3 && call.size(0, 3) == shape.outputs, shape)) return;
-  float* const dx = call.allocate(shape.images, shape.height, shape.width, shape.inputs);
-  if (dx != nullptr) guarded(call, [&] { kindred::winogradKernels()->inputGradient(shape, call.values(0), call.values(1), dx); });
+  float* const dx = call.allocate(0, {shape.images, shape.height, shape.width, shape.inputs});
+  call.run([&] { kindred::winogradKernels()->inputGradient(shape, call.values(0), call.values(1), dx); });
 }
 
 void computeFilterGradient(void*, TF_OpKernelContext* context) {
-  Call call(context);
-  if (!call.ok()) return;
-  if (!call.hasRank(0) || !call.hasRank(1)) return call.fail("allowed: inputs of rank 4");
+  Call call(context, 2);
+  if (!haveRank4(call)) return;
   const ConvolutionShape shape{call.size(0, 0), call.size(0, 1), call.size(0, 2), call.size(0, 3), call.size(1, 3)};
   bool same = true;
   for (int axis = 0; axis < 3; axis++) same = same && call.size(0, axis) == call.size(1, axis);
   if (!accepts(call, same, shape)) return;
-  float* const filter = call.allocate(3, 3, shape.inputs, shape.outputs);
-  if (filter != nullptr)
-    guarded(call, [&] { kindred::winogradKernels()->filterGradient(shape, call.values(0), call.values(1), filter); });
+  float* const filter = call.allocate(0, {3, 3, shape.inputs, shape.outputs});
+  call.run([&] { kindred::winogradKernels()->filterGradient(shape, call.values(0), call.values(1), filter); });
+}
+
+/** BatchNorm's epsilon, from the node's attribute. */
+struct NormSettings {
+  float epsilon;
+};
+
+void* createNorm(TF_OpKernelConstruction* construction) {
+  TF_Status* const status = TF_NewStatus();
+  auto* const settings = new NormSettings{};
+  TF_OpKernelConstruction_GetAttrFloat(construction, "epsilon", &settings->epsilon, status);
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return settings;
+}
+
+void deleteNorm(void* settings) { delete static_cast<NormSettings*>(settings); }
+
+/** Checks the map `x` and the arrays [channels] `from` to `to`; fails the call where they don't fit. */
+bool takeNormShape(Call& call, int x, int from, int to, NormShape& shape) {
+  if (!call.ok()) return false;
+  bool fits = call.rank(x) == 4;
+  if (fits) shape = {static_cast<size_t>(call.size(x, 0)) * call.size(x, 1) * call.size(x, 2), call.size(x, 3)};
+  fits = fits && shape.rows > 0 && shape.channels > 0 && shape.channels % kindred::normChannelMultiple == 0;
+  for (int i = from; i <= to; i++) fits = fits && call.rank(i) == 1 && call.size(i, 0) == shape.channels;
+  if (!fits) call.fail("allowed: float32 maps [n, h, w, c] that hold something and arrays [c], c a multiple of 16");
+  return fits;
+}
+
+/** Inputs x, scale, offset and, with `residual`, a map like x. Outputs y, mean, variance, inverse. */
+template <bool residual>
+void computeNorm(void* settings, TF_OpKernelContext* context) {
+  Call call(context, residual ? 4 : 3);
+  NormShape shape{};
+  if (!takeNormShape(call, 0, 1, 2, shape)) return;
+  if (residual && !call.alike(0, 3)) return call.fail("allowed: a residual of the map's shape");
+  float* const y = call.allocate(0, {call.size(0, 0), call.size(0, 1), call.size(0, 2), shape.channels});
+  float* statistics[3];
+  for (int i = 0; i < 3; i++) statistics[i] = call.allocate(i + 1, {shape.channels});
+  const kindred::NormLayer layer{call.values(1), call.values(2), static_cast<NormSettings*>(settings)->epsilon};
+  call.run([&] {
+    kindred::normKernels()->forward(shape, layer, call.values(0), residual ? call.values(3) : nullptr, y, statistics[0], statistics[1],
+                                    statistics[2]);
+  });
+}
+
+/** Inputs dy, x, scale, offset or (with `residual`) y, mean, inverse. Outputs dx, dscale, doffset and, with `residual`, its gradient. */
+template <bool residual>
+void computeNormGradient(void*, TF_OpKernelContext* context) {
+  Call call(context, 6);
+  NormShape shape{};
+  if (!takeNormShape(call, 1, 2, 2, shape) || !takeNormShape(call, 1, 4, 5, shape)) return;
+  const bool fits = call.alike(0, 1) && (residual ? call.alike(3, 1) : call.rank(3) == 1 && call.size(3, 0) == shape.channels);
+  if (!fits) return call.fail("allowed: dy (and y) of the map's shape");
+  const auto map = [&](int output) { return call.allocate(output, {call.size(1, 0), call.size(1, 1), call.size(1, 2), shape.channels}); };
+  float* const dx = map(0);
+  float* const dscale = call.allocate(1, {shape.channels});
+  float* const doffset = call.allocate(2, {shape.channels});
+  float* const dresidual = residual ? map(3) : nullptr;
+  const kindred::NormLayer layer{call.values(2), residual ? call.values(2) : call.values(3), 0};
+  call.run([&] {
+    kindred::normKernels()->backward(shape, layer, call.values(0), residual ? call.values(3) : nullptr, call.values(1), call.values(4),
+                                     call.values(5), dx, dscale, doffset, dresidual);
+  });
 }
 
 void unknownShape(TF_ShapeInferenceContext* context, TF_Status* status) { TF_ShapeInferenceContextSetUnknownShape(context, status); }
 
 struct Operation {
   const char* name;
-  const char* inputs[2];
-  const char* output;
+  std::vector<const char*> inputs;
+  std::vector<const char*> outputs;
   void (*compute)(void*, TF_OpKernelContext*);
+  bool hasEpsilon = false;
 };
 
-constexpr Operation operations[] = {
-    {"KindredConvolution", {"x: float", "filter: float"}, "y: float", computeForward},
-    {"KindredConvolutionInputGradient", {"dy: float", "filter: float"}, "dx: float", computeInputGradient},
-    {"KindredConvolutionFilterGradient", {"x: float", "dy: float"}, "dfilter: float", computeFilterGradient},
+const std::vector<Operation> operations = {
+    {"KindredConvolution", {"x: float", "filter: float"}, {"y: float"}, computeForward},
+    {"KindredConvolutionInputGradient", {"dy: float", "filter: float"}, {"dx: float"}, computeInputGradient},
+    {"KindredConvolutionFilterGradient", {"x: float", "dy: float"}, {"dfilter: float"}, computeFilterGradient},
+    {"KindredNormRelu",
+     {"x: float", "scale: float", "offset: float"},
+     {"y: float", "mean: float", "variance: float", "inverse: float"},
+     computeNorm<false>,
+     true},
+    {"KindredNormAddRelu",
+     {"x: float", "scale: float", "offset: float", "residual: float"},
+     {"y: float", "mean: float", "variance: float", "inverse: float"},
+     computeNorm<true>,
+     true},
+    {"KindredNormReluGradient",
+     {"dy: float", "x: float", "scale: float", "offset: float", "mean: float", "inverse: float"},
+     {"dx: float", "dscale: float", "doffset: float"},
+     computeNormGradient<false>},
+    {"KindredNormAddReluGradient",
+     {"dy: float", "x: float", "scale: float", "y: float", "mean: float", "inverse: float"},
+     {"dx: float", "dscale: float", "doffset: float", "dresidual: float"},
+     computeNormGradient<true>},
 };
 
 /** @return whether TensorFlow took all operations; `status` says why not. */
@@ -123,11 +226,14 @@ bool registerOperations(TF_Status* status) {
   for (const Operation& operation : operations) {
     TF_OpDefinitionBuilder* const builder = TF_NewOpDefinitionBuilder(operation.name);
     for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
-    TF_OpDefinitionBuilderAddOutput(builder, operation.output);
+    for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(builder, output);
+    if (operation.hasEpsilon) TF_OpDefinitionBuilderAddAttr(builder, "epsilon: float");
     TF_OpDefinitionBuilderSetShapeInferenceFunction(builder, unknownShape);
     TF_RegisterOpDefinition(builder, status);
     if (TF_GetCode(status) != TF_OK) return false;
-    TF_RegisterKernelBuilder(operation.name, TF_NewKernelBuilder(operation.name, "CPU", nullptr, operation.compute, nullptr), status);
+    TF_KernelBuilder* const kernel = TF_NewKernelBuilder(operation.name, "CPU", operation.hasEpsilon ? createNorm : nullptr,
+                                                         operation.compute, operation.hasEpsilon ? deleteNorm : nullptr);
+    TF_RegisterKernelBuilder(operation.name, kernel, status);
     if (TF_GetCode(status) != TF_OK) return false;
   }
   return true;

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
-#include <vector>
+#include <utility>
 
 namespace kindred {
 namespace {
@@ -18,8 +20,11 @@ constexpr int spinsBeforeSleep = 2000;
 class Pool {
  public:
   explicit Pool(int threads) {
-    for (int i = 1; i < threads; i++) std::thread([this] { serve(); }).detach();
-    helpers_ = threads - 1;
+    try {
+      for (; helpers_ < threads - 1; helpers_++) std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {
+      // The system grants no more threads: those that there are do all the work.
+    }
   }
 
   void run(int count, const std::function<void(int)>& work) {
@@ -43,11 +48,19 @@ class Pool {
       __builtin_ia32_pause();
       if (spin > spinsBeforeSleep) std::this_thread::yield();
     }
+    if (failed_.exchange(false)) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
  private:
   void takeTasks() {
-    for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*work_)(i);
+    for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) {
+      try {
+        (*work_)(i);
+      } catch (...) {
+        // The first failure is the caller's; it hears of it once no thread is inside `work` any more.
+        if (!failed_.exchange(true)) failure_ = std::current_exception();
+      }
+    }
   }
 
   void serve() {
@@ -69,6 +82,8 @@ class Pool {
   std::condition_variable wake_;
   std::atomic<unsigned> generation_{0};
   std::atomic<int> next_{0}, busy_{0};
+  std::atomic<bool> failed_{false};
+  std::exception_ptr failure_;
   const std::function<void(int)>* work_ = nullptr;
   int count_ = 0;
   int helpers_ = 0;

@@ -9,7 +9,7 @@ int threadCount();
 
 /**
  * Calls `work(0) … work(count - 1)`, each once, on any of the threads, and returns when all are done. A second call at
- * the same time runs on its own thread alone.
+ * the same time runs on its own thread alone. The first exception of a call is thrown again here, after the last call.
  */
 void parallelFor(int count, const std::function<void(int)>& work);
 

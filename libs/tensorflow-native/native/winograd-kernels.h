@@ -12,18 +12,10 @@ namespace kindred {
 namespace KINDRED_NAMESPACE {
 namespace {
 
-constexpr int lanes = KINDRED_LANES;
 constexpr int rows = KINDRED_ROWS;  // rows of a block of the matrix product held in registers, two registers wide
 constexpr int columns = 2 * lanes;
 constexpr int points = 16;
 constexpr int lineFloats = 16;  // staggers arrays whose sizes are powers of two over the cache's sets
-
-typedef float Vector __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
-
-inline Vector load(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-/** `value` in each lane. (Not 0 + value: that would turn -0 into 0 and costs an addition.) */
-inline Vector spread(float value) { return value - Vector{}; }
 
 /** The 2x2 tiles of all images, numbered in one row. */
 struct Tiles {

@@ -104,6 +104,14 @@ describe('compile', () => {
         program((x) => tf.add(x, x.shape[0] ?? 0), [-1]),
       ),
     ).toThrow(/Add|Const/);
+    for (const [fault, call] of [
+      [/chance/, (x: tf.Tensor) => tf.add(x, tf.randomNormal([4]))],
+      [/Unique.* cannot be recorded/, (x: tf.Tensor) => tf.unique(x).values],
+      [/read a tensor's values/, (x: tf.Tensor) => (x.data().catch(() => null), tf.relu(x))],
+      [/compiled inside/, (x: tf.Tensor) => (compile(runtime, counter).dispose(), tf.relu(x))],
+    ] as const) {
+      expect(() => compile(runtime, program(call))).toThrow(fault);
+    }
     const outside = tf.relu(tf.tensor1d([1, 2, 3, 4]));
     expect(() =>
       compile(
@@ -112,6 +120,24 @@ describe('compile', () => {
       ),
     ).toThrow(/outside the compiled function/);
     outside.dispose();
+  });
+
+  it('gives a dilated convolution the shape that it has', () => {
+    const program = compile(runtime, {
+      state: {},
+      functions: {
+        f: {
+          inputs: { x: { dtype: 'float32', shape: [1, 9, 9, 1] } },
+          call: (_, { x }) => {
+            const y = tf.conv2d(x as tf.Tensor4D, tf.ones([3, 3, 1, 1]), 1, 'valid', 'NHWC', 2);
+            return { outputs: { y: tf.mul(y, y.size) } };
+          },
+        },
+      },
+    });
+    const { y } = program.functions['f']?.({ x: new Float32Array(81).fill(1) }) ?? {};
+    expect([y?.shape, y?.values[0]]).toEqual([[1, 5, 5, 1], 9 * 25]);
+    program.dispose();
   });
 
   it('refuses inputs of a wrong type, length or shape', () => {
@@ -190,7 +216,8 @@ describe('the training step', () => {
             layer,
             true,
           ).output;
-          const rows = operations.normaliseRows(operations.averagePool(operations.addRelu(y, tf.mul(y, -0.5))));
+          const end = operations.batchNormAddRelu(y, layer, tf.mul(y, -0.5) as tf.Tensor4D, true);
+          const rows = operations.normaliseRows(operations.averagePool(end.output));
           return tf.sum(tf.mul(rows, tf.range(0, 6, 1, 'float32')));
         };
         const { value, grads } = tf.valueAndGrads(loss)([x, kernel, norm.scale, norm.offset]);

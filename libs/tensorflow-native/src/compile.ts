@@ -29,7 +29,7 @@ export interface CompiledProgram {
   readonly functions: Readonly<Record<string, CompiledFunction>>;
   /** Copies of all state variables. */
   getState(): Record<string, Float32Array>;
-  /** Replaces all state variables; the arrays are copied. Must come before the first run. */
+  /** Replaces all state variables; the arrays are copied. The first run needs it to have been called. */
   setState(state: Readonly<Record<string, Float32Array>>): void;
   /** Number of operations written to the graph, for those who measure. */
   readonly operationCount: number;

@@ -43,6 +43,10 @@ describe.runIf(winograd !== null)('Winograd convolutions', () => {
     const filter = tf.zeros([3, 3, 8, 32]);
     expect(() => one('KindredConvolution', [], [x, filter])).toThrow(/multiples of 32/);
     expect(() => one('KindredConvolution', [], [tf.zeros([4]), filter])).toThrow(/rank 4/);
+    const empty = tf.zeros([0, 4, 4, 32]);
+    expect(() => one('KindredConvolutionFilterGradient', [], [empty, empty])).toThrow(/hold something/);
+    const nothing = [tf.zeros([1, 4, 4, 0]), tf.zeros([3, 3, 0, 32])];
+    expect(() => one('KindredConvolution', [], nothing)).toThrow(/multiples of 32/);
     expect(() => one('KindredConvolutionInputGradient', [], [x, tf.zeros([3, 3, 32, 32])])).toThrow(/multiples of 32/);
     expect(() => one('KindredConvolutionFilterGradient', [], [x, tf.zeros([1, 4, 5, 8])])).toThrow(/multiples of 32/);
   });

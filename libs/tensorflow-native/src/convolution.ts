@@ -16,6 +16,7 @@ export function suitsWinograd(kernel: readonly number[], stride: number, padding
     width === 3 &&
     stride === 1 &&
     padding === 1 &&
+    Math.min(inputs, outputs) > 0 &&
     inputs % winogradChannels === 0 &&
     outputs % winogradChannels === 0
   );

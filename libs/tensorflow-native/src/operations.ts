@@ -1,7 +1,8 @@
 // The network's operations on TensorFlow's own kernels, with their gradients: what tfjs spells out in a dozen steps is one here.
 import * as tf from '@tensorflow/tfjs-core';
-import { batchNormEpsilon, batchNormMomentum, portableOperations } from '@kindred/simclr';
-import type { NetworkOperations, NormResult, NormTensors } from '@kindred/simclr';
+import { portableOperations } from '@kindred/simclr';
+import type { NetworkOperations } from '@kindred/simclr';
+import { batchNorm, fusedBatchNorm, suitsFusedBatchNorm } from './batch-norm.js';
 import { convolution, suitsWinograd, winogradConvolution } from './convolution.js';
 import { float, layout } from './execution.js';
 import { attribute } from './native.js';
@@ -18,6 +19,8 @@ export function createNativeOperations({
   winograd,
 }: Pick<TensorFlowRuntime, 'backend' | 'winograd'>): NetworkOperations {
   const one: Execute = (op, attributes, inputs) => backend.executeSingleOutput(op, attributes, inputs);
+  const fused = (x: tf.Tensor4D, training: boolean): boolean =>
+    training && winograd !== null && suitsFusedBatchNorm(x.shape);
 
   return {
     ...portableOperations,
@@ -26,18 +29,12 @@ export function createNativeOperations({
         ? winogradConvolution(one, x, kernel)
         : convolution(one, x, kernel, stride, padding),
     batchNorm: (x, norm, training) => batchNorm(backend, x, norm, training, false),
-    batchNormRelu: (x, norm, training) => batchNorm(backend, x, norm, training, true),
-    addRelu(a, b) {
-      const operation = tf.customGrad((first, second, save) => {
-        const y = one('Relu', [float], [one('AddV2', [float], [first as tf.Tensor, second as tf.Tensor])]);
-        (save as GradSave)([y]);
-        const gradFunc: WithGradient['gradFunc'] = (dy, [output]) => {
-          const gradient = one('ReluGrad', [float], [dy, output as tf.Tensor]);
-          return [gradient, gradient];
-        };
-        return { value: y, gradFunc } as WithGradient;
-      });
-      return operation(a, b) as tf.Tensor4D;
+    batchNormRelu: (x, norm, training) =>
+      fused(x, training) ? fusedBatchNorm(backend, x, norm, null) : batchNorm(backend, x, norm, training, true),
+    batchNormAddRelu(x, norm, residual, training) {
+      if (fused(x, training)) return fusedBatchNorm(backend, x, norm, residual);
+      const result = batchNorm(backend, x, norm, training, false);
+      return { ...result, output: addRelu(one, result.output, residual) };
     },
     averagePool: (x) => averagePool(one, x),
     linear: (x, weight, bias) => linear(one, x, weight, bias),
@@ -66,45 +63,18 @@ export function castPixels(backend: NativeBackend, pixels: tf.Tensor): tf.Tensor
   return backend.executeSingleOutput('Cast', attributes, [pixels]) as tf.Tensor4D;
 }
 
-function batchNorm(
-  backend: NativeBackend,
-  x: tf.Tensor4D,
-  norm: NormTensors,
-  training: boolean,
-  relu: boolean,
-): NormResult {
-  const { scale, offset, runningMean, runningVariance } = norm;
-  const attributes = [
-    float,
-    attribute.type('U', 'float32'),
-    attribute.float('epsilon', batchNormEpsilon),
-    layout,
-    attribute.bool('is_training', training),
-  ];
-  // With a factor below 1 the kernel gives (1 - factor)·old + factor·batch, the variance unbiased: PyTorch's update.
-  const forward = [...attributes, attribute.float('exponential_avg_factor', training ? batchNormMomentum : 1)];
-  let statistics: tf.Tensor1D[] = [runningMean, runningVariance];
-  const operation = tf.customGrad((input, gamma, beta, save) => {
-    const inputs = [input as tf.Tensor, gamma as tf.Tensor, beta as tf.Tensor, runningMean, runningVariance];
-    const [normalised, mean, variance, ...reserved] = backend.executeMultipleOutputs(
-      'FusedBatchNormV3',
-      forward,
-      inputs,
-      6,
-    );
-    if (training) statistics = [mean, variance].map((tensor) => tf.keep(tensor as tf.Tensor1D));
-    const y = relu
-      ? backend.executeSingleOutput('Relu', [float], [normalised as tf.Tensor])
-      : (normalised as tf.Tensor);
-    (save as GradSave)([y, input as tf.Tensor, gamma as tf.Tensor, ...reserved]);
-    const gradFunc: WithGradient['gradFunc'] = (dy, [output, ...saved]) => {
-      const gradient = relu ? backend.executeSingleOutput('ReluGrad', [float], [dy, output as tf.Tensor]) : dy;
-      return backend.executeMultipleOutputs('FusedBatchNormGradV3', attributes, [gradient, ...saved], 5).slice(0, 3);
+/** relu(a + b). */
+function addRelu(one: Execute, a: tf.Tensor4D, b: tf.Tensor4D): tf.Tensor4D {
+  const operation = tf.customGrad((first, second, save) => {
+    const y = one('Relu', [float], [one('AddV2', [float], [first as tf.Tensor, second as tf.Tensor])]);
+    (save as GradSave)([y]);
+    const gradFunc: WithGradient['gradFunc'] = (dy, [output]) => {
+      const gradient = one('ReluGrad', [float], [dy, output as tf.Tensor]);
+      return [gradient, gradient];
     };
     return { value: y, gradFunc } as WithGradient;
   });
-  const output = operation(x, scale, offset) as tf.Tensor4D;
-  return { output, runningMean: statistics[0] as tf.Tensor1D, runningVariance: statistics[1] as tf.Tensor1D };
+  return operation(a, b) as tf.Tensor4D;
 }
 
 function averagePool(one: Execute, x: tf.Tensor4D): tf.Tensor2D {

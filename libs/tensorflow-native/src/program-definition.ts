@@ -26,7 +26,7 @@ export interface FunctionResult {
   readonly momentumUpdates?: readonly MomentumUpdate[];
 }
 
-/** A function to be compiled. `call` runs once per program, eagerly, on zeros, to be recorded. */
+/** A function to be compiled. `call` runs twice when the program is compiled, on tensors that have shapes and no values, to be recorded. */
 export interface FunctionDefinition {
   readonly inputs: Readonly<Record<string, InputDefinition>>;
   readonly call: (

@@ -11,10 +11,17 @@ import type { TensorForm } from './shape-rules.js';
 /** Largest constant that a graph may hold, in bytes; what is larger should be an input, state, or made by operations. */
 export const maxConstantBytes = 4096;
 
+/** Bindings that record. */
+const recordings = new WeakSet<NativeBinding>();
+
 // Type attributes that tfjs leaves to TensorFlow's eager inference, by operation: the input each is the type of.
 const inferredTypes: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   ExpandDims: { T: 0 },
 };
+
+// Operations whose result is chance, or whose output sizes depend on values: a recording would freeze one draw, one size.
+const unrecordable =
+  /^(Random|StatelessRandom|Multinomial|StatelessMultinomial|Unique|Where$|NonMaxSuppression|BooleanMask)/;
 
 /** A recording of one call. */
 export interface Recorder {
@@ -41,7 +48,7 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
     if (known !== undefined) return known;
     const constant = constants.get(id);
     if (constant === undefined) return nowhere(user);
-    const name = `${prefix}/constant_${id}`;
+    const name = `${prefix}/constant_${nodes.length}`;
     const made = constantNodes(name, constant.shape, constant.dtype, constant.values, user);
     nodes.push(...made);
     references.set(id, name);
@@ -57,6 +64,12 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
   };
 
   const executeOp: NativeBinding['executeOp'] = (name, attributes, inputs, outputs) => {
+    if (unrecordable.test(name)) {
+      throw new KindredError(
+        'FAILED_PRECONDITION',
+        `operation ${name} cannot be recorded: it draws by chance or the size of its result depends on values; hand its result in as an input`,
+      );
+    }
     const given = inputs.map((id) => forms.get(id) ?? nowhere(name));
     const constant = (index: number): readonly number[] | null => {
       const made = constants.get(inputs[index] ?? 0);
@@ -89,11 +102,14 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
     if (id >= 0) binding.deleteTensor(id);
   };
 
+  // Kept, too: what reads by a promise may swallow it.
+  let read: KindredError | null = null;
   const tensorDataSync: NativeBinding['tensorDataSync'] = () => {
-    throw new KindredError(
+    read = new KindredError(
       'FAILED_PRECONDITION',
       `a compiled function read a tensor's values (after ${nodes.at(-1)?.op ?? 'no operation'}); values exist only when it runs`,
     );
+    throw read;
   };
 
   const recording = withFunctions(binding, { executeOp, createTensor, deleteTensor, tensorDataSync });
@@ -107,9 +123,18 @@ export function createRecorder(backend: NativeBackend, prefix: string): Recorder
     },
     referenceTo,
     record: (action) => {
+      if (recordings.has(backend.binding)) {
+        throw new KindredError(
+          'FAILED_PRECONDITION',
+          'a function is compiled inside one that is being recorded; compile it before',
+        );
+      }
+      recordings.add(recording);
       backend.binding = recording;
       try {
-        return action();
+        const result = action();
+        if (read !== null) throw read as KindredError;
+        return result;
       } finally {
         backend.binding = binding;
       }

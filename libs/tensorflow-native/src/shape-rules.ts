@@ -49,6 +49,8 @@ const convolution: Rule = ({ attributes, inputs: [x, filter] }) => {
   const padding = valueOf(attributes, 'padding');
   const explicit = (valueOf(attributes, 'explicit_paddings') ?? []) as readonly number[];
   if (x === undefined || filter === undefined || n === undefined || sizes.length !== 2) return null;
+  const dilations = (valueOf(attributes, 'dilations') ?? []) as readonly number[];
+  if (dilations.some((step) => step !== 1) || (valueOf(attributes, 'data_format') ?? 'NHWC') !== 'NHWC') return null;
   const output = sizes.map((size, axis) => {
     const stride = strides[axis + 1] ?? 1;
     if (padding === 'SAME') return Math.ceil(size / stride);
@@ -63,6 +65,9 @@ const pad: Rule = ({ inputs: [x], constant }) => {
   if (x === undefined || frame === null) return null;
   return [{ ...x, shape: x.shape.map((size, axis) => size + (frame[2 * axis] ?? 0) + (frame[2 * axis + 1] ?? 0)) }];
 };
+
+const fusedNorm: Rule = ({ inputs: [x, scale] }) =>
+  x === undefined || scale === undefined ? null : [x, scale, scale, scale];
 
 const nothing: TensorForm = { shape: [0], dtype: dataTypes.float32 };
 
@@ -94,6 +99,12 @@ const rules: Readonly<Record<string, Rule>> = {
     x === undefined || scale === undefined ? null : [x, scale, scale, scale, scale, nothing],
   FusedBatchNormGradV3: ({ inputs: [, x, scale] }) =>
     x === undefined || scale === undefined ? null : [x, scale, scale, nothing, nothing],
+  KindredNormRelu: fusedNorm,
+  KindredNormAddRelu: fusedNorm,
+  KindredNormReluGradient: ({ inputs: [, x, scale] }) =>
+    x === undefined || scale === undefined ? null : [x, scale, scale],
+  KindredNormAddReluGradient: ({ inputs: [, x, scale] }) =>
+    x === undefined || scale === undefined ? null : [x, scale, scale, x],
   BroadcastTo: shapeFrom(1),
   Slice: shapeFrom(2),
   Pad: pad,

@@ -14,7 +14,8 @@ export interface Trace {
   readonly outputs: string[];
 }
 
-// Two sizes to trace a free dimension with: what differs between the two graphs depends on the size and can't be compiled.
+// Each function is recorded twice, free dimensions having these sizes: what differs between the two graphs depends on the size,
+// or was drawn by chance in JavaScript, and can't be compiled.
 const traceSizes = [3, 5] as const;
 
 /** Records function `name` of `definition`; nodes are named `name/…`, outputs `name/output/…`. */
@@ -24,19 +25,17 @@ export function traceFunction(
   definition: ProgramDefinition,
   fn: FunctionDefinition,
 ): Trace {
-  const free = Object.values(fn.inputs).some(({ shape }) => shape.includes(-1));
   const trace = traceOnce(backend, name, definition, fn, traceSizes[0]);
-  if (!free) return trace;
   const other = traceOnce(backend, name, definition, fn, traceSizes[1]);
-  const signature = ({ op, attributes, constant }: GraphNode): string =>
-    JSON.stringify([op, attributes, constant === null ? null : [constant.shape, [...constant.bytes]]]);
+  const signature = ({ op, attributes, inputs, constant }: GraphNode): string =>
+    JSON.stringify([op, attributes, inputs, constant === null ? null : [constant.shape, [...constant.bytes]]]);
   const length = Math.max(trace.nodes.length, other.nodes.length);
   for (let index = 0; index < length; index++) {
     const [first, second] = [trace.nodes[index], other.nodes[index]];
     if (first === undefined || second === undefined || signature(first) !== signature(second)) {
       throw new KindredError(
         'FAILED_PRECONDITION',
-        `function '${name}': operation ${(first ?? second)?.op} (node ${(first ?? second)?.name}) depends on the size of a free dimension`,
+        `function '${name}': operation ${(first ?? second)?.op} (node ${(first ?? second)?.name}) differs from one recording to the next: it depends on the size of a free dimension, or on chance`,
       );
     }
   }
@@ -105,6 +104,12 @@ function traceOnce(
   try {
     return recorder.record(() => {
       const result = fn.call(state, inputs);
+      if (result instanceof Promise) {
+        throw new KindredError(
+          'FAILED_PRECONDITION',
+          `function '${name}' is asynchronous; a compiled one gives its tensors back at once`,
+        );
+      }
       made.push(...Object.values(result.outputs), ...Object.values(result.updates ?? {}));
       made.push(...(result.momentumUpdates ?? []).flatMap(({ gradient }) => [gradient]));
       return finishTrace(backend, name, definition, recorder.nodes, recorder.referenceTo, result);

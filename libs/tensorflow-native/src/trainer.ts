@@ -73,7 +73,7 @@ export interface Trainer {
 }
 
 /**
- * Builds the step's graph (one eager step's time) and puts the parameters into it. From the same state and batches, two
+ * Builds the step's graph and puts the parameters into it. From the same state and batches, two
  * trainers with the same thread counts give bit-identical results on a CPU.
  *
  * @throws KindredError INVALID_ARGUMENT for options that don't fit together, FAILED_PRECONDITION without the native addon.

@@ -2,8 +2,12 @@
 // compiled for instructions that the processor may lack.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <type_traits>
+#include <vector>
 
 #include "buffer.h"
+#include "norm.h"
 #include "thread-pool.h"
 #include "winograd.h"
