@@ -8,6 +8,8 @@ export interface ContradictableSettings {
   readonly epochs: number;
   readonly batch_size: number;
   readonly accumulate_steps: number;
+  readonly precision: 'float32' | 'bfloat16' | 'float16';
+  readonly loss_scale?: number | undefined;
   readonly optimizer: 'sgd' | 'lars';
   readonly optimizer_kwargs: {
     readonly nesterov: boolean;
@@ -30,7 +32,7 @@ export interface Contradiction {
 
 /** All contradictions in an experiment. */
 export function contradictionsIn(experiment: ContradictableSettings): Contradiction[] {
-  return [...cropScale(experiment), ...optimizer(experiment), ...warmUp(experiment), ...accumulation(experiment)];
+  return [cropScale, optimizer, warmUp, accumulation, lossScale].flatMap((check) => [...check(experiment)]);
 }
 
 function* cropScale({ augmentation_kwargs: { random_resized_crop: crop } }: ContradictableSettings) {
@@ -78,5 +80,13 @@ function* accumulation({ batch_size: batch, accumulate_steps: parts }: Contradic
   yield {
     path: ['accumulate_steps'],
     message: `got ${parts}; allowed: a divisor of batch_size, ${batch}, that leaves parts of at least 2 images`,
+  };
+}
+
+function* lossScale({ precision, loss_scale: scale }: ContradictableSettings) {
+  if (scale === undefined || precision === 'float16') return;
+  yield {
+    path: ['loss_scale'],
+    message: `got ${scale} with precision '${precision}'; allowed: only with 'float16'`,
   };
 }

@@ -56,7 +56,7 @@ describe('experiment files', () => {
 
   it('changes nothing of the reference’s training where the added keys are absent', () => {
     const experiment = readExperiment({ text: cifar10 });
-    expect(experiment).toMatchObject({ optimizer: 'sgd', accumulate_steps: 1 });
+    expect(experiment).toMatchObject({ optimizer: 'sgd', accumulate_steps: 1, precision: 'float32' });
     expect(experiment.scheduler_kwargs).toMatchObject({ warmup_epochs: 0, per_step: false });
     expect(experiment.evaluation).toEqual({ linear_probe: false, backbone_knn: false });
   });
@@ -97,6 +97,8 @@ describe('experiment files', () => {
       'scheduler_kwargs.warmup_start_factor',
     ],
     ['parts that do not divide the batch', { batch_size: '128', accumulate_steps: '3' }, 'accumulate_steps'],
+    ['another precision', { precision: 'float64' }, 'precision'],
+    ['a loss scale without float16', { precision: 'bfloat16', loss_scale: '1024' }, 'loss_scale'],
     ['an unknown check', { 'evaluation.linear_prob': 'true' }, 'evaluation.linear_prob'],
     [
       'scale upside down',

@@ -68,6 +68,10 @@ export const experimentSchema = z
     batch_size: whole(2, 8192),
     // Ours: parts of a batch that go through the network one after the other; the loss is that of the whole batch.
     accumulate_steps: whole(1, 4096).default(1),
+    // Ours: what the network computes in while training; parameters and loss are float32 in each.
+    precision: word('float32', 'bfloat16', 'float16').default('float32'),
+    // Ours, for float16: what gradients are multiplied by in the network. Default: the trainer's, 1024.
+    loss_scale: number({ above: 0, max: 2 ** 24 }).optional(),
     // Accepted because the reference has it; the data-augmentation service sizes its own pool.
     num_workers: whole(0, 1024).default(0),
     augmentation_strategy: word('simclr'),

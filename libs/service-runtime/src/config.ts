@@ -6,6 +6,8 @@ import { z } from 'zod';
 export const fields = {
   /** A whole number within bounds. */
   integer: (min: number, max: number) => z.coerce.number().int().min(min).max(max),
+  /** A switch: `1` or `0`. */
+  flag: () => z.enum(['0', '1']).transform((value) => value === '1'),
   /** A TCP port; 0: any free one. */
   port: () => z.coerce.number().int().min(0).max(65535),
   /** Text that is not empty. */

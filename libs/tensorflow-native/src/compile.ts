@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KindredError } from '@kindred/errors';
 import { encodeSavedModel, graphTag, pruneGraph } from './graph.js';
+import { applyPrecision } from './mixed-precision.js';
 import { attribute, attributeTypes, dataTypes } from './native.js';
 import { checkInput } from './tensor-values.js';
 import { traceFunction } from './trace.js';
@@ -52,7 +53,7 @@ export function compile(runtime: TensorFlowRuntime, definition: ProgramDefinitio
   const outputNames: Record<string, string[]> = {};
   for (const [name, fn] of Object.entries(definition.functions)) {
     const trace = traceFunction(runtime.backend, name, definition, fn);
-    nodes.push(...trace.nodes);
+    nodes.push(...applyPrecision(trace.nodes, fn.precision ?? 'float32'));
     outputNames[name] = trace.outputs;
     targets.push(...trace.outputs.map((output) => `${name}/output/${output}`));
   }

@@ -3,6 +3,7 @@ export { loadTensorFlow } from './runtime.js';
 export type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 export { createTrainer } from './trainer.js';
 export type { Trainer, TrainerOptions, TrainerState } from './trainer.js';
+export type { Precision } from './mixed-precision.js';
 export { createEncoder } from './encoder.js';
 export type { Encoder, EncoderOptions } from './encoder.js';
 export { createNeighbourSearch } from './neighbour-search.js';

@@ -1,5 +1,6 @@
 // What a program to be compiled is: functions over shared state, as plain data.
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Precision } from './mixed-precision.js';
 import type { DataType } from './native.js';
 
 /** Shape and type of an input. A size of -1 may differ from run to run. */
@@ -28,6 +29,8 @@ export interface FunctionResult {
 
 /** A function to be compiled. `call` runs twice when the program is compiled, on tensors that have shapes and no values, to be recorded. */
 export interface FunctionDefinition {
+  /** What the network's operations in it compute in; inputs, state and outputs are as declared. @default 'float32' */
+  readonly precision?: Precision;
   readonly inputs: Readonly<Record<string, InputDefinition>>;
   readonly call: (
     state: Readonly<Record<string, tf.Tensor>>,

@@ -19,6 +19,7 @@ import { toEmbeddings } from './embedding-function.js';
 import { loadTensorFlow } from './runtime.js';
 import { accumulatedStep, gradientPrefix, momentumPrefix, trainingProgram } from './training-program.js';
 import type { Embeddings } from './embedding-function.js';
+import type { Precision } from './mixed-precision.js';
 import type { NeighbourQuery } from './neighbour-search.js';
 import type { TensorFlowOptions } from './runtime.js';
 
@@ -41,6 +42,13 @@ export interface TrainerOptions {
    */
   readonly accumulateSteps?: number;
   readonly imageSize: { readonly height: number; readonly width: number };
+  /** What the network computes in while training; evaluation stays float32. @default 'float32' */
+  readonly precision?: Precision;
+  /**
+   * What gradients are multiplied by on their way through the network, and divided by before the update; with `float16` only,
+   * best a power of 2. One that is too large makes the next loss NaN. @default 1024 with `float16`, else 1
+   */
+  readonly lossScale?: number | undefined;
   /** How TensorFlow is started, where this is the first use in the process. */
   readonly tensorFlow?: TensorFlowOptions;
 }
@@ -135,6 +143,8 @@ function checkOptions({
   batchSize,
   accumulateSteps = 1,
   imageSize,
+  precision = 'float32',
+  lossScale,
 }: TrainerOptions): void {
   checkStateDict(architecture, parameters);
   checkImageSize(architecture, imageSize.height, imageSize.width);
@@ -143,6 +153,12 @@ function checkOptions({
   if (!(temperature > 0)) throw invalidField('temperature', `got ${temperature}; allowed: above 0`);
   if (!Number.isInteger(batchSize) || batchSize < 2)
     throw invalidField('batchSize', `got ${batchSize}; allowed: a whole number from 2`);
+  if (lossScale !== undefined && !(precision === 'float16' && lossScale > 0 && lossScale < Infinity)) {
+    throw invalidField(
+      'lossScale',
+      `got ${lossScale} with precision '${precision}'; allowed: with 'float16' only, above 0`,
+    );
+  }
   const part = batchSize / accumulateSteps;
   if (!Number.isInteger(accumulateSteps) || accumulateSteps < 1 || !Number.isInteger(part) || part < 2) {
     throw invalidField(

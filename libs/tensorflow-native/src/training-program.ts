@@ -14,6 +14,7 @@ import type { ForwardResult, NetworkOperations, ParameterSpecification } from '@
 import { embeddingFunction } from './embedding-function.js';
 import { castPixels, createNativeOperations } from './operations.js';
 import type { CompiledProgram } from './compile.js';
+import type { Precision } from './mixed-precision.js';
 import type {
   FunctionDefinition,
   FunctionResult,
@@ -30,9 +31,15 @@ export const momentumPrefix = 'momentum/';
 /** State that belongs to the parameter named after it: the sum of its gradients over a step's parts so far. */
 export const gradientPrefix = 'gradient/';
 
+/** What float16's gradients are multiplied by: far from its smallest number, and 60 times below its largest for gradients of 1. */
+export const defaultLossScale = 1024;
+
 /** What the functions of one program have in common. */
 interface Network {
   readonly options: TrainerOptions;
+  readonly precision: Precision;
+  /** What gradients are multiplied by on their way through the network. */
+  readonly lossScale: number;
   /** Image pairs that go through the network at once. */
   readonly pairs: number;
   /** Trainable tensors, in the order of the specification. */
@@ -49,7 +56,10 @@ type Tensors = Readonly<Record<string, tf.Tensor>>;
  */
 export function trainingProgram(options: TrainerOptions, runtime: TensorFlowRuntime): ProgramDefinition {
   const { architecture, imageSize, normalisation, batchSize, accumulateSteps = 1 } = options;
+  const precision = options.precision ?? 'float32';
+  // The embedding is float32 in each precision; the step's own convolutions are for float32 only.
   const operations = createNativeOperations(runtime);
+  const trainOperations = precision === 'float32' ? operations : createNativeOperations({ ...runtime, winograd: null });
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
   const trained = specification.filter((tensor) => tensor.trainable);
   const prefixes = accumulateSteps > 1 ? ['', momentumPrefix, gradientPrefix] : ['', momentumPrefix];
@@ -58,9 +68,11 @@ export function trainingProgram(options: TrainerOptions, runtime: TensorFlowRunt
   );
   const network: Network = {
     options,
+    precision,
+    lossScale: options.lossScale ?? (precision === 'float16' ? defaultLossScale : 1),
     pairs: batchSize / accumulateSteps,
     trained,
-    train: (state, weights, views) => runNetwork(options, runtime, operations, trained, state, weights, views),
+    train: (state, weights, views) => runNetwork(options, runtime, trainOperations, trained, state, weights, views),
   };
   const { height, width } = imageSize;
   return {
@@ -113,31 +125,34 @@ function runNetwork(
 }
 
 function stepFunction(network: Network): FunctionDefinition {
-  const { options, pairs, trained, train } = network;
+  const { options, precision, lossScale, pairs, trained, train } = network;
   return {
+    precision,
     inputs: { views: viewsInput(network), rate: { dtype: 'float32', shape: [] } },
     call: (state, inputs) => {
       let updates: Tensors = {};
+      const startGradient = lossScale === 1 ? undefined : tf.scalar(lossScale);
       const loss = (...weights: tf.Tensor[]): tf.Scalar => {
         const { embedding, updatedStatistics } = train(state, weights, inputs['views'] as tf.Tensor);
         updates = updatedStatistics;
         return simclrLoss(tf.reshape(embedding, [pairs, 2, -1]) as tf.Tensor3D, options.temperature);
       };
-      const { value, grads } = tf.valueAndGrads(loss)(valuesOf(state, trained));
+      const { value, grads } = tf.valueAndGrads(loss)(valuesOf(state, trained), startGradient);
       return {
         outputs: { loss: value },
         updates,
-        momentumUpdates: momentumUpdates(network, state, grads, inputs['rate'] as tf.Scalar),
+        momentumUpdates: momentumUpdates(network, state, unscaled(network, grads), inputs['rate'] as tf.Scalar),
       } satisfies FunctionResult;
     },
   };
 }
 
 function partFunctions(network: Network): Record<string, FunctionDefinition> {
-  const { options, pairs, trained, train } = network;
+  const { options, precision, lossScale, pairs, trained, train } = network;
   const dim = options.architecture.featureDim;
   return {
     features: {
+      precision,
       inputs: { views: viewsInput(network) },
       call: (state, { views }) => {
         const { embedding, updatedStatistics } = train(state, valuesOf(state, trained), views as tf.Tensor);
@@ -154,6 +169,7 @@ function partFunctions(network: Network): Record<string, FunctionDefinition> {
       },
     },
     accumulate: {
+      precision,
       inputs: { views: viewsInput(network), rows: { dtype: 'float32', shape: [2 * pairs, dim] } },
       call: (state, { views, rows }) => {
         let statistics: Tensors = {};
@@ -162,7 +178,8 @@ function partFunctions(network: Network): Record<string, FunctionDefinition> {
           statistics = updatedStatistics;
           return embedding;
         };
-        const grads = tf.grads(features)(valuesOf(state, trained), rows as tf.Tensor);
+        const startGradient = times(rows as tf.Tensor, lossScale);
+        const grads = unscaled(network, tf.grads(features)(valuesOf(state, trained), startGradient));
         const sums = trained.map(({ name }, index): [string, tf.Tensor] => {
           const key = gradientPrefix + name;
           return [key, tf.add(state[key] as tf.Tensor, grads[index] as tf.Tensor)];
@@ -195,6 +212,14 @@ function viewsInput({ options: { imageSize }, pairs }: Network): InputDefinition
 
 function valuesOf(state: Tensors, trained: readonly ParameterSpecification[]): tf.Tensor[] {
   return trained.map(({ name }) => state[name] as tf.Tensor);
+}
+
+function unscaled({ lossScale }: Network, gradients: readonly tf.Tensor[]): tf.Tensor[] {
+  return gradients.map((gradient) => times(gradient, 1 / lossScale));
+}
+
+function times(x: tf.Tensor, factor: number): tf.Tensor {
+  return factor === 1 ? x : tf.mul(x, tf.scalar(factor));
 }
 
 function momentumUpdates(

@@ -18,6 +18,10 @@ export interface Config {
   readonly dataAugmentationAddress: string;
   /** Threads that one TensorFlow operation may use. */
   readonly threads: number;
+  /** Whether XLA compiles the training step; not seen on a GPU yet, slower on a CPU. */
+  readonly xla: boolean;
+  /** Whether a GPU may round float32 products to TF32. */
+  readonly tf32: boolean;
   /** Runs that may wait for their turn. */
   readonly maxPendingRuns: number;
   /** Checkpoints that a run keeps. */
@@ -35,6 +39,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_TRAINER_THREADS: fields.integer(1, 256).default(availableParallelism()),
+    KINDRED_TRAINER_XLA: fields.flag().default(false),
+    KINDRED_TRAINER_TF32: fields.flag().default(true),
     KINDRED_TRAINER_MAX_PENDING_RUNS: fields.integer(1, 100_000).default(100),
     KINDRED_TRAINER_KEEP_CHECKPOINTS: fields.integer(2, 1_000).default(3),
     KINDRED_TRAINER_DATA_RETRY_MS: fields.integer(0, 86_400_000).default(600_000),
@@ -44,6 +50,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     artifactStore: values['KINDRED_ARTIFACT_STORE'] as string,
     dataAugmentationAddress: values[augmentation] as string,
     threads: values['KINDRED_TRAINER_THREADS'] as number,
+    xla: values['KINDRED_TRAINER_XLA'] as boolean,
+    tf32: values['KINDRED_TRAINER_TF32'] as boolean,
     maxPendingRuns: values['KINDRED_TRAINER_MAX_PENDING_RUNS'] as number,
     keepCheckpoints: values['KINDRED_TRAINER_KEEP_CHECKPOINTS'] as number,
     dataRetryMs: values['KINDRED_TRAINER_DATA_RETRY_MS'] as number,

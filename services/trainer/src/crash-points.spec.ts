@@ -92,7 +92,7 @@ describe('a run whose service dies, or whose disk is full, at any of its writes'
       store: createRunStore(faulty.store),
       executor: sketchedExecutor(faulty.store),
       logger: createLogger('trainer', 'silent'),
-      threads: 1,
+      tensorFlow: { intraOpThreads: 1 },
       maxPendingRuns: 1,
       keepCheckpoints: 2,
     });

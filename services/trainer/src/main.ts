@@ -19,7 +19,7 @@ await runMain('trainer', async () => {
     eventFiles: createEventFiles(artifacts),
     executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs }),
     logger,
-    threads: config.threads,
+    tensorFlow: { intraOpThreads: config.threads, xla: config.xla, tf32: config.tf32 },
     maxPendingRuns: config.maxPendingRuns,
     keepCheckpoints: config.keepCheckpoints,
   });

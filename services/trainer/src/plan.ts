@@ -14,6 +14,7 @@ import {
   type Normalisation,
   type OptimizerOptions,
 } from '@kindred/simclr';
+import type { Precision } from '@kindred/tensorflow-native';
 import type { EarlyStop } from './progress.js';
 import type { RunSpecification } from './run.js';
 
@@ -38,6 +39,10 @@ export interface TrainingPlan {
   readonly batchSize: number;
   /** Parts that a batch is taken through the network in. */
   readonly accumulateSteps: number;
+  /** What the network computes in while training. */
+  readonly precision: Precision;
+  /** What gradients are multiplied by in the network; undefined: the trainer's default. */
+  readonly lossScale: number | undefined;
   readonly classes: number;
   readonly seed: bigint;
   readonly logSteps: number;
@@ -118,6 +123,8 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     epochs: experiment.epochs,
     batchSize: experiment.batch_size,
     accumulateSteps: experiment.accumulate_steps,
+    precision: experiment.precision,
+    lossScale: experiment.loss_scale,
     classes: experiment.num_classes,
     seed: BigInt(seed),
     logSteps: experiment.log_steps,

@@ -1,6 +1,7 @@
 // Works off the runs one at a time: starts the training process, commits its checkpoints, stores how it ended.
 import { KindredError, toKindredError } from '@kindred/errors';
 import type { Logger } from '@kindred/service-runtime';
+import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import type { EventFiles } from './event-files.js';
 import type { RunningTraining, TrainingEnd, TrainingExecutor } from './executor.js';
 import type { Checkpointed, Commit, RunEvent, RunFailure, RunRecord, RunState } from './run.js';
@@ -12,8 +13,8 @@ export interface RunQueueOptions {
   readonly store: RunStore;
   readonly executor: TrainingExecutor;
   readonly logger: Logger;
-  /** Threads that one TensorFlow operation may use. */
-  readonly threads: number;
+  /** How the training process starts TensorFlow. */
+  readonly tensorFlow: TensorFlowOptions;
   /** Checkpoints that a run keeps, beside its best. */
   readonly keepCheckpoints: number;
   /** Shows histories in TensorBoard. @default not written */
@@ -70,7 +71,7 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     entry.record = { ...entry.record, state: 'running', attempts: entry.record.attempts + 1, updateTime };
     await store.saveGoing(entry.record);
     if (closed) return null;
-    const job = { specification, checkpoint: lastCheckpoint(entry), threads: options.threads };
+    const job = { specification, checkpoint: lastCheckpoint(entry), tensorFlow: options.tensorFlow };
     const training = executor.start(job, {
       onEvent: (time, body) => void entry.log.append(time, body),
       onNotice: (message) => entry.log.notify(message),

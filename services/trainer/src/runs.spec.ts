@@ -63,7 +63,7 @@ describe('runs', () => {
       store,
       executor: script.executor,
       logger: createLogger('trainer', 'silent'),
-      threads: 1,
+      tensorFlow: { intraOpThreads: 1 },
       maxPendingRuns: 1,
       keepCheckpoints: 2,
     });

@@ -1,5 +1,6 @@
 // What a training process is given, and what it works with.
 import type { ArtifactStore } from '@kindred/artifact-store';
+import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import type { BatchReader } from './batch-reader.js';
 import type { Checkpointed, RunEventBody, RunSpecification } from './run.js';
 
@@ -8,8 +9,8 @@ export interface TrainingJob {
   readonly specification: RunSpecification;
   /** Where to go on; null: from the beginning. */
   readonly checkpoint: Checkpointed | null;
-  /** Threads that one TensorFlow operation may use. */
-  readonly threads: number;
+  /** How the training process starts TensorFlow. */
+  readonly tensorFlow: TensorFlowOptions;
 }
 
 /** What a training process works with. */

@@ -18,7 +18,7 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
   const start = await restoreState(job, plan, surroundings.artifacts);
   // Before the network is compiled for it: a batch larger than the dataset would take gigabytes to be refused.
   const stepsPerEpoch = await countSteps(plan, surroundings.reader);
-  const tensorFlow = { intraOpThreads: job.threads };
+  const { tensorFlow } = job;
   loadTensorFlow(tensorFlow);
   const trainer = createTrainer({
     architecture: plan.architecture,
@@ -29,6 +29,8 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     normalisation: plan.normalisation,
     batchSize: plan.batchSize,
     accumulateSteps: plan.accumulateSteps,
+    precision: plan.precision,
+    lossScale: plan.lossScale,
     imageSize: { height: plan.cropSize, width: plan.cropSize },
     tensorFlow,
   });
