@@ -43,6 +43,20 @@ describe('configuration', () => {
   });
 });
 
+describe('switches', () => {
+  it('are 1 or 0', () => {
+    const schema = { ON: fields.flag().default(false) };
+    expect([{}, { ON: '0' }, { ON: '1' }].map((environment) => readConfig(environment, schema).ON)).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    expect(() => readConfig({ ON: 'yes' }, schema)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+    );
+  });
+});
+
 describe('wire arrays', () => {
   it('reads what it writes, aligned or not', () => {
     const values = Float32Array.of(1.5, -2);

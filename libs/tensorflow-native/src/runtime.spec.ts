@@ -57,6 +57,32 @@ describe('loadTensorFlow', () => {
     expect(error.message).toContain('npm run setup');
   });
 
+  it.each([
+    ['{ xla: true, tf32: false }', { flags: '--own --tf_xla_auto_jit=2 --tf_xla_cpu_global_jit', tf32: '0' }],
+    ['{ xla: false, tf32: true }', { flags: '--own' }],
+  ])('hands %s to TensorFlow through the environment, before it is loaded', (options, expected) => {
+    // A process whose package, when it is loaded, says what it finds.
+    const module = fileURLToPath(new URL('./runtime.ts', import.meta.url));
+    const code = `
+      import Module from 'node:module';
+      const resolve = Module._resolveFilename;
+      Module._resolveFilename = (name, ...rest) => {
+        if (name !== '@tensorflow/tfjs-node-gpu') return resolve(name, ...rest);
+        const { TF_XLA_FLAGS: flags, NVIDIA_TF32_OVERRIDE: tf32 } = process.env;
+        process.stdout.write(JSON.stringify({ flags, tf32 }));
+        process.exit();
+      };
+      const { loadTensorFlow } = await import(${JSON.stringify(module)});
+      loadTensorFlow(${options});
+    `;
+    const { NVIDIA_TF32_OVERRIDE: _, ...environment } = process.env;
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      encoding: 'utf8',
+      env: { ...environment, TF_XLA_FLAGS: '--own' },
+    });
+    expect(JSON.parse(stdout.slice(stdout.indexOf('{')))).toEqual(expected);
+  });
+
   it('checks thread counts', () => {
     const check = (): unknown => loadTensorFlow({ interOpThreads: 0 });
     expect(check).toThrow();
