@@ -115,11 +115,11 @@ describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files
     }
   });
 
-  it('takes its batches through the network in parts', async () => {
+  it('takes its batches through the network in parts, or in bfloat16', async () => {
     const trainer = await start('parts');
     const short = { ...overrides, limit_steps: '3', evaluation: '{}' };
-    const losses = async (runId: string, parts: string): Promise<number[]> => {
-      await trainer.client.startRun({ runId, experiment, overrides: { ...short, accumulate_steps: parts }, seed: 7n });
+    const losses = async (runId: string, extra: Record<string, string>): Promise<number[]> => {
+      await trainer.client.startRun({ runId, experiment, overrides: { ...short, ...extra }, seed: 7n });
       const found: number[] = [];
       for await (const { content } of trainer.client.watchRun({ runId })) {
         if (content?.$case === 'event' && content.value.kind?.$case === 'stepCompleted') {
@@ -128,12 +128,16 @@ describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files
       }
       return found;
     };
-    const [whole, parts] = [await losses('whole', '1'), await losses('parts', '4')];
+    const [whole, parts] = [await losses('whole', {}), await losses('parts', { accumulate_steps: '4' })];
     expect(parts).toHaveLength(3);
     // The same first batch and parameters, but BatchNorm has the statistics of two images in place of eight.
     expect(parts[0]).not.toBe(whole[0]);
     // A loss over 8 images with 15 contrasts each is about ln 15 for features that know nothing; over parts of 2 it would be ln 3.
     parts.forEach((loss) => expect(loss).toBeGreaterThan(Math.log(3)));
+    const low = await losses('low', { precision: 'bfloat16' });
+    expect(low).toHaveLength(3);
+    expect(low[0]).not.toBe(whole[0]);
+    expect(Math.abs((low[0] ?? NaN) / (whole[0] ?? NaN) - 1)).toBeLessThan(0.1);
     const refused = trainer.client.startRun({ experiment, overrides: { ...overrides, accumulate_steps: '8' } });
     await expect(refused).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
