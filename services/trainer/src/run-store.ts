@@ -23,13 +23,20 @@ export interface RunStore {
   /** Writes the record of a run that has ended or is paused; on a full disk, into the run's reserve. */
   saveResting(record: RunRecord): Promise<void>;
   saveCommit(runId: string, commit: Commit): Promise<void>;
-  /** Deletes all checkpoints but those of the given keys (the commits stay: they hold the history). */
+  /**
+   * Deletes the checkpoints before the newest of the given keys, but those of the keys (the commits stay: they hold the
+   * history). Newer ones belong to commits that the run has not come back to.
+   */
   keepCheckpoints(runId: string, keys: readonly string[]): Promise<void>;
   /** Ids of all runs. */
   listIds(): Promise<string[]>;
   /** Reads a run; gives back an ended one's reserve. @throws KindredError DATA_LOSS when its record is damaged. */
   load(runId: string): Promise<StoredRun>;
-  /** Finds the last whole checkpoint of a run that is to go on, and forgets what lies after it. */
+  /**
+   * Finds the last whole checkpoint, with the whole history before it, of a run that is to go on. What is damaged after
+   * it is renamed to `*.damaged`; what is whole stays.
+   * @throws KindredError DATA_LOSS, with nothing changed, when there are commits but no such checkpoint.
+   */
   loadWhole(runId: string): Promise<Omit<StoredRun, 'record'>>;
 }
 
@@ -45,18 +52,10 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
   const recordKey = (runId: string): string => runKey(runId, 'run.json');
   const reserveKey = (runId: string): string => runKey(runId, 'reserve');
 
-  const loadCommits = async (runId: string): Promise<Omit<StoredRun, 'record'>> => {
-    const commits: Commit[] = [];
-    let events = 0;
-    for await (const { key } of artifacts.list(runKey(runId, 'commits/'))) {
-      const commit = await readJson(artifacts, key, isCommit);
-      if (commit === null || commit.events[0]?.number !== events) {
-        return { commits, damage: [`${key} is damaged; the history ends before it`] };
-      }
-      commits.push(commit);
-      events += commit.events.length;
-    }
-    return { commits, damage: [] };
+  const setAside = async (key: string): Promise<void> => {
+    if ((await artifacts.describe(key)) === null) return;
+    await artifacts.put(`${key}.damaged`, artifacts.read(key));
+    await artifacts.delete(key);
   };
 
   return {
@@ -80,8 +79,10 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
     },
     saveCommit: (runId, commit) => putJson(commitKey(runId, commit.checkpoint.stepsCompleted), commit),
     async keepCheckpoints(runId, keys) {
+      const newest = [...keys].sort().at(-1) ?? '';
       for await (const { key } of artifacts.list(runKey(runId, 'checkpoints/'))) {
-        if (!keys.includes(key)) await artifacts.delete(key);
+        // Steps are written with the same number of digits: keys sort by them.
+        if (key < newest && key.endsWith('.safetensors') && !keys.includes(key)) await artifacts.delete(key);
       }
     },
     async listIds() {
@@ -97,7 +98,9 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
       if (record !== null) {
         // The service may have died between the end's record and this.
         if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
-        return { record, ...(await loadCommits(runId)) };
+        const { chain, rest } = await readCommits(artifacts, runId);
+        const damage = rest[0] === undefined ? [] : [`${faultOf(rest[0])}; the history ends before it`];
+        return { record, commits: chain.map(({ commit }) => commit), damage };
       }
       throw new KindredError(
         'DATA_LOSS',
@@ -106,22 +109,71 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
       );
     },
     async loadWhole(runId) {
-      const { commits, damage } = await loadCommits(runId);
-      const whole = [...commits];
-      const faults = [...damage];
-      for (let last = whole.at(-1); last !== undefined; last = whole.at(-1)) {
-        const fault = await checkpointFault(artifacts, last);
+      const { chain, rest } = await readCommits(artifacts, runId);
+      const damage = rest[0] === undefined ? [] : [`${faultOf(rest[0])}; the history ends before it`];
+      const unusable: FoundCommit[] = [];
+      for (let last = chain.at(-1); last !== undefined; last = chain.at(-1)) {
+        const fault = await checkpointFault(artifacts, last.commit);
         if (fault === null) break;
-        faults.push(`checkpoint ${last.checkpoint.key} cannot be used (${fault}); going on from the one before it`);
-        whole.pop();
+        damage.push(`checkpoint ${last.commit.checkpoint.key} cannot be used (${fault})`);
+        unusable.push(last);
+        chain.pop();
       }
-      const valid = whole.map(({ checkpoint }) => commitKey(runId, checkpoint.stepsCompleted));
-      for await (const { key } of artifacts.list(runKey(runId, 'commits/'))) {
-        if (!valid.includes(key)) await artifacts.delete(key);
+      const base = chain.at(-1);
+      if (base !== undefined) {
+        for (const { key, commit } of unusable) {
+          await setAside(commit.checkpoint.key);
+          await setAside(key);
+        }
+        for (const { key, commit } of rest) if (commit === null) await setAside(key);
+        if (damage.length > 0) damage.push(`going on from ${base.commit.checkpoint.key}; what is damaged is *.damaged`);
+      } else if (damage.length > 0) {
+        throw new KindredError(
+          'DATA_LOSS',
+          `run '${runId}' has no checkpoint to go on from with its whole history: ${damage.join('; ')}. It is left aside and ` +
+            `nothing of it is deleted. Put the damaged files back, or start a run under another id`,
+          { resource: { type: 'run', name: runId } },
+        );
       }
-      return { commits: whole, damage: faults };
+      return { commits: chain.map(({ commit }) => commit), damage };
     },
   };
+}
+
+interface FoundCommit {
+  readonly key: string;
+  readonly commit: Commit;
+}
+
+interface FoundCommits {
+  /** Whole commits from the run's first event on, each of which follows the one before. */
+  readonly chain: FoundCommit[];
+  /** Those from the first that breaks the chain on; null: damaged. Whole ones join it again once the run has come back to them. */
+  readonly rest: readonly { readonly key: string; readonly commit: Commit | null }[];
+}
+
+/** Reads the commits of a run in order, and judges each by itself. */
+async function readCommits(artifacts: ArtifactStore, runId: string): Promise<FoundCommits> {
+  const chain: FoundCommit[] = [];
+  const rest: { key: string; commit: Commit | null }[] = [];
+  let events = 0;
+  for await (const { key } of artifacts.list(runKey(runId, 'commits/'))) {
+    if (!key.endsWith('.json')) continue;
+    const read = await readJson(artifacts, key, isCommit);
+    const commit = read !== null && commitKey(runId, read.checkpoint.stepsCompleted) === key ? read : null;
+    if (rest.length > 0 || commit?.events[0]?.number !== events) {
+      rest.push({ key, commit });
+    } else {
+      chain.push({ key, commit });
+      events += commit.events.length;
+    }
+  }
+  return { chain, rest };
+}
+
+/** What is wrong with the first commit that breaks the chain. */
+function faultOf({ key, commit }: FoundCommits['rest'][number]): string {
+  return commit === null ? `${key} is damaged` : `${key} does not follow the commit before it, which is missing`;
 }
 
 /** The events of commits, in order. */
