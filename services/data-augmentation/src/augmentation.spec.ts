@@ -120,7 +120,7 @@ describe('augmentation service', () => {
     [
       'batch_size',
       { batchSize: 300, transformation: { kind: { $case: 'evaluation', value: { cropSize: 1024 } } } },
-      'RESOURCE_EXHAUSTED',
+      'INVALID_ARGUMENT',
     ],
   ] as const)('refuses a stream whose %s cannot be served', async (field, change, code) => {
     const iterator = service.client.streamBatches(epochRequest(change))[Symbol.asyncIterator]();

@@ -1,6 +1,6 @@
 // Which images make which batch of an epoch; a function of the request and the dataset's size alone.
 import { shuffledIndices } from '@kindred/augmentation';
-import { KindredError, invalidField } from '@kindred/errors';
+import { invalidField } from '@kindred/errors';
 
 /** Bytes of one batch's pixels that leave room for the rest of a message: 48 MiB of the 64 MiB that a message may have. */
 export const maxBatchBytes = 48 * 1024 * 1024;
@@ -27,7 +27,7 @@ export interface BatchPlan {
 
 /**
  * Plans an epoch over `size` images of which each takes `imageBytes` bytes of views.
- * @throws KindredError INVALID_ARGUMENT naming the field; RESOURCE_EXHAUSTED for a batch over {@link maxBatchBytes}.
+ * @throws KindredError INVALID_ARGUMENT naming the field; for a batch over {@link maxBatchBytes}, with the largest that is allowed.
  */
 export function planBatches(size: number, imageBytes: number, options: BatchOptions): BatchPlan {
   const { batchSize, dropLast, firstBatch } = options;
@@ -63,16 +63,9 @@ function checkBatchSize(size: number, imageBytes: number, { batchSize, dropLast 
   }
   const bytes = Math.min(batchSize, size) * imageBytes;
   if (bytes <= maxBatchBytes) return;
-  throw new KindredError(
-    'RESOURCE_EXHAUSTED',
-    `a batch of ${batchSize} images takes ${bytes} bytes; allowed: ${maxBatchBytes}, which is ${Math.floor(maxBatchBytes / imageBytes)} images of this size`,
-    {
-      violations: [
-        {
-          field: 'batch_size',
-          description: `got ${batchSize}; allowed: at most ${Math.floor(maxBatchBytes / imageBytes)}`,
-        },
-      ],
-    },
+  const allowed = Math.floor(maxBatchBytes / imageBytes);
+  throw invalidField(
+    'batch_size',
+    `got ${batchSize}, a batch of ${bytes} bytes; allowed: at most ${allowed} images of this size (${maxBatchBytes} bytes)`,
   );
 }
