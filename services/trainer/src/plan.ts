@@ -1,5 +1,5 @@
 // From an experiment to what the training process does: network, optimizer, schedule, and the batches that it asks for.
-import { KindredError } from '@kindred/errors';
+import { invalidField } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
 import {
   Split,
@@ -61,20 +61,22 @@ export interface TrainingPlan {
   evaluationBatches(split: 'train' | 'validation', firstBatch: number): StreamBatchesRequest;
 }
 
-/** Images a batch in evaluation; large enough for full speed, small enough for the paper's network on 96×96 images. */
-const evaluationBatchSize = 256;
+/** Bytes of one batch's pixels that the data-augmentation service sends: 48 MiB of the 64 MiB that a message may have. */
+const maxBatchBytes = 48 * 1024 * 1024;
+/** Most images a batch in evaluation; large enough for full speed, small enough for the paper's network on 96×96 images. */
+const maxEvaluationBatch = 256;
 
-/** Derives the plan. @throws KindredError INVALID_ARGUMENT for settings that contradict each other. */
+/** Derives the plan. @throws KindredError INVALID_ARGUMENT for settings that contradict each other, or a batch that no message holds. */
 export function createPlan({ experiment, seed, dataRoot }: RunSpecification): TrainingPlan {
   const { model_kwargs: model, augmentation_kwargs: augmentation } = experiment;
   const crop = augmentation.random_resized_crop;
   const { crop_size: cropSize, normalize } = experiment.transformation_kwargs;
   if (crop.size !== cropSize) {
-    const message = `got ${cropSize}; allowed: the training crop's size (augmentation_kwargs.random_resized_crop.size), ${crop.size}`;
-    throw new KindredError('INVALID_ARGUMENT', `transformation_kwargs.crop_size: ${message}`, {
-      violations: [{ field: 'transformation_kwargs.crop_size', description: message }],
-    });
+    const allowed = `the training crop's size (augmentation_kwargs.random_resized_crop.size), ${crop.size}`;
+    throw invalidField('transformation_kwargs.crop_size', `got ${cropSize}; allowed: ${allowed}`);
   }
+  const imageBytes = cropSize * cropSize * 3;
+  checkBatchSize(experiment.batch_size, 2 * imageBytes);
   const jitter = augmentation.color_jitter;
   const simclr: Transformation = {
     kind: {
@@ -151,11 +153,18 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
             ? dataset(experiment.train_db_name, Split.TRAIN)
             : dataset(experiment.val_db_name, Split.VALIDATION),
         transformation: evaluation,
-        batchSize: evaluationBatchSize,
+        batchSize: Math.min(maxEvaluationBatch, Math.floor(maxBatchBytes / imageBytes)),
         seed: BigInt(seed),
         firstBatch,
       }),
   };
+}
+
+/** Refuses a batch that would not fit a message; `pairBytes`: both views of an image. */
+function checkBatchSize(batchSize: number, pairBytes: number): void {
+  const allowed = Math.floor(maxBatchBytes / pairBytes);
+  if (batchSize <= allowed) return;
+  throw invalidField('batch_size', `got ${batchSize}; allowed: at most ${allowed} pairs of views of this crop_size`);
 }
 
 function earlyStopOf({ early_stop: stop }: Experiment): EarlyStop | null {
