@@ -1,7 +1,7 @@
 // The thread that reads batches over gRPC, so that the next ones arrive while TensorFlow keeps the main thread busy.
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { isKindredError, serializeError, type SerializedError } from '@kindred/errors';
+import { isKindredError, serializeError, toKindredError, type SerializedError } from '@kindred/errors';
 import {
   AugmentationServiceDefinition,
   StreamBatchesRequest,
@@ -12,7 +12,7 @@ import { connect } from '@kindred/service-runtime';
 /** What the thread is started with. */
 export interface BatchReaderData {
   readonly address: string;
-  /** How long to wait for a service that does not answer, in milliseconds. */
+  /** How long to wait for a service that does not answer, or says that it is busy, in milliseconds. */
   readonly retryMs: number;
 }
 
@@ -35,6 +35,9 @@ interface OpenStream {
   credit: number;
   wake: () => void;
 }
+
+/** Between two tries of a service that does not answer. */
+const unavailablePauseMs = 250;
 
 const { address, retryMs } = workerData as BatchReaderData;
 const port = parentPort;
@@ -85,7 +88,7 @@ async function run(stream: number, request: StreamBatchesRequest, open: OpenStre
   }
 }
 
-/** Reads the stream; when the service stops answering, goes on from the next batch once it is back. */
+/** Reads the stream; when the service stops answering, or is busy, goes on from the next batch once it serves again. */
 async function* readWithRetry(
   request: StreamBatchesRequest,
   signal: AbortSignal,
@@ -102,13 +105,22 @@ async function* readWithRetry(
       }
       return;
     } catch (thrown) {
-      if (!isKindredError(thrown, 'UNAVAILABLE')) throw thrown;
-      if (brokenSince === null) send({ kind: 'notice', message: `${thrown.message}; the run waits for it` });
+      const pauseMs = retryPause(thrown);
+      if (pauseMs === null) throw thrown;
+      if (brokenSince === null) {
+        send({ kind: 'notice', message: `${toKindredError(thrown).message}; the run waits for it` });
+      }
       brokenSince ??= performance.now();
       if (performance.now() - brokenSince > retryMs) throw thrown;
-      await delay(250, undefined, { signal });
+      await delay(pauseMs, undefined, { signal });
     }
   }
+}
+
+/** Milliseconds until a repeat makes sense; null: never. A limit without a time to retry stays passed. */
+function retryPause(thrown: unknown): number | null {
+  if (isKindredError(thrown, 'UNAVAILABLE')) return unavailablePauseMs;
+  return isKindredError(thrown, 'RESOURCE_EXHAUSTED') ? thrown.retryAfterMs : null;
 }
 
 function send(message: BatchReaderMessage, transfer: ArrayBuffer[] = []): void {

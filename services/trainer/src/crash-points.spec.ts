@@ -39,7 +39,9 @@ function faultyStore(store: ArtifactStore, fault: Fault | null) {
   const change = async <T>(what: () => Promise<T>, isWrite: boolean): Promise<T> => {
     if (dead) return silence;
     const here = changes++ === fault?.at ? fault.kind : null;
-    if (here === 'is full' && isWrite) throw new KindredError('RESOURCE_EXHAUSTED', 'no space left');
+    if (here === 'is full' && isWrite) {
+      throw new KindredError('RESOURCE_EXHAUSTED', 'no space left', { resource: { type: 'folder', name: '/data' } });
+    }
     const result = here === 'dies before' ? silence : await what();
     if (here !== 'dies before' && here !== 'dies after') return dead ? silence : result;
     dead = true;

@@ -34,6 +34,9 @@ export interface RunQueue {
 /** A run whose process vanishes this often in a row without reaching a checkpoint has failed. */
 const maxLosses = 5;
 
+/** What errors of a full disk are about: the artifact store's folder, or a file outside it. */
+const noSpaceResources: readonly string[] = ['folder', 'file'];
+
 /** Makes an empty queue. */
 export function createRunQueue(options: RunQueueOptions): RunQueue {
   const { store, executor, logger } = options;
@@ -123,13 +126,14 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     waiting.unshift(entry);
   };
 
-  /** Ends a run by an error; where something is full, nothing is wrong with the run, and it is paused. */
+  /** Ends a run by an error; where there is no space, nothing is wrong with the run, and it is paused. */
   const stop = async (entry: RunEntry, error: KindredError, stepsCompleted: number | null): Promise<void> => {
     const { runId } = entry.record.specification;
     const { code, message } = error;
     const failure = failureOf(entry, error, stepsCompleted);
-    logger.warn({ run: runId, code, message }, code === 'RESOURCE_EXHAUSTED' ? 'run paused' : 'run failed');
-    if (code !== 'RESOURCE_EXHAUSTED') return endRun(entry, 'failed', failure);
+    const pauses = isNoSpace(error);
+    logger.warn({ run: runId, code, message }, pauses ? 'run paused' : 'run failed');
+    if (!pauses) return endRun(entry, 'failed', failure);
     entry.log.cutBack(entry.storedEvents);
     await rest(entry, { ...entry.record, state: 'paused', failure, tail: [], updateTime: new Date().toISOString() });
     entry.log.notify(`paused until it is resumed: ${failure.message}`);
@@ -189,4 +193,9 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
       await working;
     },
   };
+}
+
+/** Whether a disk is full. Any other limit that a run passes, it passes again when it is resumed. */
+function isNoSpace({ code, resource }: KindredError): boolean {
+  return code === 'RESOURCE_EXHAUSTED' && noSpaceResources.includes(resource?.type ?? '');
 }

@@ -23,6 +23,11 @@ const specification = (runId: string, lr = '0.4'): RunSpecification => ({
   createTime: new Date().toISOString(),
 });
 
+const noSpace = () =>
+  new KindredError('RESOURCE_EXHAUSTED', 'no space left in /data; free some', {
+    resource: { type: 'folder', name: '/data' },
+  });
+
 /** An executor whose training processes do what the test tells them. */
 function scriptedExecutor() {
   const started: {
@@ -171,13 +176,13 @@ describe('runs', () => {
     expect(kept).toEqual([20, 40, 50].map((steps) => checkpointKey('r1', steps)));
   });
 
-  it('is paused when something is full, over a restart, until it is resumed', async () => {
+  it('is paused when there is no space, over a restart, until it is resumed', async () => {
     const first = await open('paused');
     await first.runs.start(specification('r1'));
     const process = await first.next(1);
     await first.epoch(process, 1);
     process.listener.onEvent(time, { kind: 'knn', epochsTrained: 2, top1: 0, seconds: 1 });
-    const error = new KindredError('RESOURCE_EXHAUSTED', 'no space left in /data; free some');
+    const error = noSpace();
     process.end({ kind: 'failed', error, stepsCompleted: 17 });
     const { record, events } = await first.watchToEnd('r1');
     expect(record).toMatchObject({
@@ -199,13 +204,24 @@ describe('runs', () => {
   it('cancels a paused run once', async () => {
     const { runs, next, watchToEnd } = await open('paused-cancelled');
     await runs.start(specification('r1'));
-    const error = new KindredError('RESOURCE_EXHAUSTED', 'full');
-    (await next(1)).end({ kind: 'failed', error, stepsCompleted: 0 });
+    (await next(1)).end({ kind: 'failed', error: noSpace(), stepsCompleted: 0 });
     await watchToEnd('r1');
     await Promise.all([runs.cancel('r1'), runs.cancel('r1')]);
     expect(runs.get('r1').record.state).toBe('cancelled');
     expect(runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['ended']);
   });
+
+  it.each([{ resource: { type: 'dataset', name: 'cifar-10' } }, { retryAfterMs: 1000 }, {}])(
+    'fails, and is not paused, when another limit is passed: %j',
+    async (fields) => {
+      const { runs, next, watchToEnd } = await open(`limit-${JSON.stringify(fields).length}`);
+      await runs.start(specification('r1'));
+      const error = new KindredError('RESOURCE_EXHAUSTED', 'too much', fields);
+      (await next(1)).end({ kind: 'failed', error, stepsCompleted: 0 });
+      const failure = { code: 'RESOURCE_EXHAUSTED', message: 'too much' };
+      expect((await watchToEnd('r1')).record).toMatchObject({ state: 'failed', failure });
+    },
+  );
 
   it('names the step and the last good checkpoint of a run that failed', async () => {
     const { runs, epoch, next, watchToEnd } = await open('failed');
