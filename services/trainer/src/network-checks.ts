@@ -1,5 +1,5 @@
 // The network as it stands, looked at from outside: kNN on its embeddings, checks of its backbone, TensorBoard's projector.
-import { KindredError } from '@kindred/errors';
+import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
 import type { Embeddings, Trainer } from '@kindred/tensorflow-native';
 import { checkBackbone, type BackboneResult } from './backbone-checks.js';
 import { allFinite, notFinite } from './finite.js';
@@ -21,9 +21,7 @@ export async function checkNetwork(
   { reader, signal }: TrainingSurroundings,
 ): Promise<Checks> {
   const { linearProbe, backboneKnn } = plan.evaluation;
-  const between = (): void => {
-    if (signal.aborted) throw new KindredError('CANCELLED', 'the run was cancelled');
-  };
+  const between = (): void => throwIfCancelled(signal);
   const embed = (images: Uint8Array, count: number): Embeddings => {
     between();
     const embeddings = trainer.evaluate(images, count);
@@ -61,18 +59,34 @@ export function reportChecks(
   if (probe !== null) emit({ kind: 'linear-probe', epochsTrained, ...probe });
 }
 
-/** Shows some validation images, as the trained network embeds them, in TensorBoard's projector. */
+/**
+ * Shows some validation images, as the trained network embeds them, in TensorBoard's projector. Only a view of a model
+ * that is written already: where it cannot be made, a notice says why.
+ * @throws KindredError CANCELLED when aborted.
+ */
 export async function saveProjector(
-  { specification: { runId } }: TrainingJob,
-  plan: TrainingPlan,
-  trainer: Trainer,
-  { reader, artifacts }: TrainingSurroundings,
+  { specification: { runId } }: Pick<TrainingJob, 'specification'>,
+  plan: Pick<TrainingPlan, 'projectorImages' | 'cropSize' | 'evaluationBatches'>,
+  trainer: Pick<Trainer, 'evaluate'>,
+  { reader, artifacts, signal, notify }: Pick<TrainingSurroundings, 'reader' | 'artifacts' | 'signal' | 'notify'>,
 ): Promise<void> {
   if (plan.projectorImages === 0) return;
-  const batches = reader.stream(plan.evaluationBatches('validation', 0), batchesAhead);
-  const embed = (images: Uint8Array, count: number) => trainer.evaluate(images, count);
-  const projected = await projectImages(batches, embed, plan.projectorImages, plan.cropSize);
-  for (const { name, content } of projectorFiles(projected)) {
-    await artifacts.put(runKey(runId, `tensorboard/${name}`), content);
+  try {
+    const batches = reader.stream(plan.evaluationBatches('validation', 0), batchesAhead);
+    const embed = (images: Uint8Array, count: number) => {
+      throwIfCancelled(signal);
+      return trainer.evaluate(images, count);
+    };
+    const projected = await projectImages(batches, embed, plan.projectorImages, plan.cropSize);
+    for (const { name, content } of projectorFiles(projected)) {
+      await artifacts.put(runKey(runId, `tensorboard/${name}`), content);
+    }
+  } catch (thrown) {
+    if (isKindredError(thrown, 'CANCELLED')) throw thrown;
+    notify(`no images in TensorBoard's projector: ${toKindredError(thrown).message}`);
   }
+}
+
+function throwIfCancelled(signal: AbortSignal): void {
+  if (signal.aborted) throw new KindredError('CANCELLED', 'the run was cancelled');
 }

@@ -1,5 +1,5 @@
 // A run with all that can be asked for beside the reference's training, in real processes, undisturbed and killed.
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeEventFile } from '@kindred/formats';
 import { RunState, type RunEvent } from '@kindred/protocol/training';
@@ -113,6 +113,19 @@ describe('a run with LARS, warm-up, checks of the backbone and TensorBoard files
     for (const tag of ['train/loss', 'train/learning_rate', 'evaluation/knn_top1', 'evaluation/linear_probe_top1']) {
       expect(curves('killed')(tag)).toEqual(curves('calm')(tag));
     }
+  });
+
+  it('ends with its model where the projector cannot be written, and says so', async () => {
+    // A folder in the place of a file.
+    mkdirSync(join(boardFolder('unprojected'), 'tensors.tsv/taken'), { recursive: true });
+    const trainer = await start('unprojected');
+    const short = { ...overrides, limit_steps: '1', evaluation: '{}' };
+    await trainer.client.startRun({ runId: 'r1', experiment, overrides: short, seed: 7n });
+    await watch(trainer, () => false);
+    const { run } = await trainer.client.getRun({ runId: 'r1' });
+    expect(run).toMatchObject({ state: RunState.SUCCEEDED, model: 'r1' });
+    expect(run?.notices.at(-1)?.message).toContain('projector');
+    expect(existsSync(join(folder, 'unprojected/runs/r1/model.safetensors'))).toBe(true);
   });
 
   it('takes its batches through the network in parts, or in bfloat16', async () => {

@@ -20,6 +20,8 @@ export interface TrainingSurroundings {
   readonly signal: AbortSignal;
   /** Reports an event. */
   emit(event: RunEventBody): void;
+  /** Tells the user what is no part of the history. */
+  notify(message: string): void;
   /** Reports a checkpoint; resolves once the event history up to it is stored. */
   commit(checkpointed: Checkpointed): Promise<void>;
   /** Reports how many steps of the run have ended well. */

@@ -39,8 +39,9 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, stepsPerEpoch, surroundings);
     const end = await trainEpochs(job, plan, trainer, start, surroundings);
     reportStop(end, plan, surroundings);
+    const model = await saveModel(job, plan, trainer, end, surroundings.artifacts);
     await saveProjector(job, plan, trainer, surroundings);
-    return [await saveModel(job, plan, trainer, end, surroundings.artifacts)];
+    return [model];
   } finally {
     trainer.dispose();
   }

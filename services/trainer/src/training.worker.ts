@@ -47,10 +47,8 @@ process.on('disconnect', () => process.exit(1));
 process.on('SIGINT', () => {});
 
 async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Promise<void> {
-  const reader = createBatchReader(
-    { address: command.dataAugmentationAddress, retryMs: command.dataRetryMs },
-    (message) => send({ kind: 'notice', message }),
-  );
+  const notify = (message: string): void => send({ kind: 'notice', message });
+  const reader = createBatchReader({ address: command.dataAugmentationAddress, retryMs: command.dataRetryMs }, notify);
   let stepsCompleted: number | null = null;
   try {
     const artifacts = await runTraining(command.job, {
@@ -58,6 +56,7 @@ async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Prom
       artifacts: await createFolderStore(command.artifactStore),
       signal: cancelled.signal,
       emit: (body) => send({ kind: 'event', time: new Date().toISOString(), body }),
+      notify,
       onStep: (completed) => (stepsCompleted = completed),
       commit,
     });
