@@ -73,6 +73,24 @@ describe('dataset cache', () => {
     expect(openings).toHaveLength(1);
   });
 
+  it('lets an idle dataset go before another is opened that does not fit beside it', async () => {
+    const { opener, openings } = manualOpener(100);
+    const cache = createDatasetCache(150, opener);
+    const first = cache.acquire(key, never());
+    await turns();
+    openings[0]?.finish();
+    (await first).release();
+    expect(cache.bytes()).toBe(100);
+    const second = cache.acquire({ ...key, drawnSeed: 1 }, never());
+    await turns();
+    expect(openings).toHaveLength(2);
+    // Only the estimate of what is being opened.
+    expect(cache.bytes()).toBe(100);
+    openings[1]?.finish();
+    await second;
+    expect(cache.bytes()).toBe(100);
+  });
+
   it('refuses what cannot fit before it is opened', async () => {
     const { opener, openings } = manualOpener(1001);
     await expect(createDatasetCache(1000, opener).acquire(key, never())).rejects.toMatchObject({

@@ -54,9 +54,10 @@ export function createDatasetCache(maxBytes: number, opener: DatasetOpener): Dat
   const entries = new Map<string, Entry>();
   const total = (): number => [...entries.values()].reduce((sum, { bytes }) => sum + bytes, 0);
 
-  const makeRoom = (): void => {
+  /** Idle datasets leave, the longest unused first, until `reserved` bytes fit beside what stays. */
+  const makeRoom = (reserved = 0): void => {
     for (const [text, entry] of entries) {
-      if (total() <= maxBytes) break;
+      if (total() + reserved <= maxBytes) break;
       if (entry.users === 0) entries.delete(text);
     }
     residentBytes.set(total());
@@ -89,6 +90,8 @@ export function createDatasetCache(maxBytes: number, opener: DatasetOpener): Dat
       if (known === undefined) {
         const used = [...entries.values()].reduce((sum, other) => sum + (other.users > 0 ? other.bytes : 0), 0);
         if (used + bytes > maxBytes) throw tooLarge(key, bytes, maxBytes);
+        // Before it is opened: afterwards both would be in memory.
+        makeRoom(bytes);
         known = openInto(text, key, bytes);
       }
       const entry = known;
