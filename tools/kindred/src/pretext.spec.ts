@@ -96,11 +96,16 @@ describe('pretext', () => {
     ['unknown option', ['pretext', '--nonsense']],
     ['missing file', ['pretext', '--config-exp', '/nowhere.yml']],
     ['impossible value', ['pretext', '--config-exp', experiment, '--set', 'epochs=-1']],
+    ['--set of a run that goes on', ['pretext', '--resume', 'r1', '--set', 'epochs=1']],
+    ['--seed of a run that goes on', ['pretext', '--resume', 'r1', '--seed', '0']],
+    ['--data-dir of a run that goes on', ['pretext', '--resume', 'r1', '--data-dir', '/data']],
+    ['--run-id of a run that goes on', ['pretext', '--resume', 'r1', '--run-id', 'r2']],
     ['unknown data set', ['demo', '--dataset', 'mnist']],
   ])('ends with 2 on %s', async (_, words) => {
     const job = kindred(join(temporaryFolder(), 'data'), ...words);
     expect(await job.exit).toBe(2);
     expect(job.words()).toMatch(/error/);
+    if (words.includes('--resume')) expect(job.words()).toContain(`got ${words[3]}; not allowed beside --resume`);
     expect(job.words()).not.toMatch(/^ +at /m);
   });
 });

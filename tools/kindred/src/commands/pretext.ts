@@ -1,11 +1,15 @@
 // `kindred pretext`: the main job from the reference's two YAML files.
 import type { Command } from 'commander';
+import { KindredError } from '@kindred/errors';
 import { readEnvironment, readExperiment } from '@kindred/experiment';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { assertOneOf, runPretextCommand } from '../pretext-command.js';
 import type { PretextRequest } from '../pretext-job.js';
 import { resultsFolderFor } from '../results.js';
 import { dataRootOf, newRunId, parseOverrides, parseRunId, parseSeed, readNamedFile } from '../settings.js';
+
+/** What only a new run can be told: a run that goes on keeps what it began with. */
+const settingsOfNewRuns = ['--set', '--data-dir', '--run-id', '--seed'] as const;
 
 interface PretextOptions extends GlobalOptions {
   readonly configEnv?: string;
@@ -41,6 +45,7 @@ Example:
       const options = command.optsWithGlobals<PretextOptions>();
       return runCommand(options, async (context) => {
         assertOneOf('--config-exp', options.configExp !== undefined, '--resume', options.resume !== undefined);
+        if (options.resume !== undefined) assertAbsent(command, settingsOfNewRuns);
         const { request, dataset } = await requestOf(options);
         const resultsFolder = await resultsOf(options);
         // Tried before the work begins: a folder that cannot be written to is said now, not after hours.
@@ -57,6 +62,19 @@ Example:
 /** Gathers an option that may be given again. */
 export function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
+}
+
+/** @throws KindredError INVALID_ARGUMENT with a violation for each of `flags` that the command line has. */
+function assertAbsent(command: Command, flags: readonly string[]): void {
+  const given = command.options
+    .filter((option) => flags.includes(option.long ?? ''))
+    .filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli')
+    .map((option) => option.long ?? '');
+  if (given.length === 0) return;
+  const description = 'not allowed beside --resume: a run that goes on keeps what it began with';
+  throw new KindredError('INVALID_ARGUMENT', `got ${given.join(', ')}; ${description}`, {
+    violations: given.map((field) => ({ field, description })),
+  });
 }
 
 async function requestOf(options: PretextOptions): Promise<{ request: PretextRequest; dataset: string }> {
