@@ -64,15 +64,17 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
 }
 
 /**
- * Adds to an error that a person can mend how to go on with the run afterwards: doing the command again would start another.
- * `folder` is where space is needed.
+ * Adds to the error of a run that was cancelled, or that a person can mend, how to go on with it: doing the command again
+ * would start another. `folder`, the data folder, is named where space is what is needed.
  */
 export function resumable(thrown: unknown, resumeCommand: string, folder: string): unknown {
   const error = toKindredError(thrown);
   const { code, message, violations } = error;
-  if (code !== 'UNAVAILABLE' && code !== 'RESOURCE_EXHAUSTED') return thrown;
-  const need = code === 'RESOURCE_EXHAUSTED' ? `; data folder: ${folder}` : '';
-  return new KindredError(code, `${message}${need}; then go on with the run by: ${resumeCommand}`, {
+  const cancelled = code === 'FAILED_PRECONDITION' && error.resource?.type === 'run';
+  if (!cancelled && code !== 'UNAVAILABLE' && code !== 'RESOURCE_EXHAUSTED') return thrown;
+  // Only the text tells: a paused run's failure has no resource, and other things than a disk can be full.
+  const need = code === 'RESOURCE_EXHAUSTED' && /no space left/i.test(message) ? `; data folder: ${folder}` : '';
+  return new KindredError(code, `${message}${need}; go on with the run by: ${resumeCommand}`, {
     violations,
     resource: error.resource ?? undefined,
     retryAfterMs: error.retryAfterMs ?? undefined,

@@ -45,23 +45,20 @@ export async function watchRun(session: Session, runId: string): Promise<Run> {
   return run;
 }
 
-/** Passes a run that succeeded; an error with the failure's own code otherwise. */
+/**
+ * Passes a run that succeeded.
+ * @throws KindredError otherwise: FAILED_PRECONDITION with the run as its resource for a cancelled one, else the failure's own code.
+ */
 export function assertSucceeded(run: Run): void {
   if (run.state === RunState.SUCCEEDED) return;
   if (run.state === RunState.CANCELLED) {
-    throw new KindredError(
-      'FAILED_PRECONDITION',
-      `run ${run.runId} was cancelled; go on with it by --resume ${run.runId}`,
-    );
+    throw new KindredError('FAILED_PRECONDITION', `run ${run.runId} was cancelled`, {
+      resource: { type: 'run', name: run.runId },
+    });
   }
   const { code = 'INTERNAL', message = 'no reason given' } = run.failure ?? {};
-  if (run.state === RunState.PAUSED) {
-    throw new KindredError(
-      errorCodeOf(code),
-      `run ${run.runId} is paused: ${message}; go on with it by --resume ${run.runId}`,
-    );
-  }
-  throw new KindredError(errorCodeOf(code), `run ${run.runId} failed: ${message}`);
+  const state = run.state === RunState.PAUSED ? 'is paused' : 'failed';
+  throw new KindredError(errorCodeOf(code), `run ${run.runId} ${state}: ${message}`);
 }
 
 /** A gRPC status name as one of our codes. */

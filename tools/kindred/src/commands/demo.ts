@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { readExperiment } from '@kindred/experiment';
 import { invalidField } from '@kindred/errors';
 import { datasetNames, isDatasetName, openDataset } from '@kindred/datasets';
+import { resumePretext } from '../command-line.js';
 import { runCommand, type CommandContext, type GlobalOptions } from '../command-context.js';
 import { drawContactSheet } from '../contact-sheet.js';
 import { workspaceFolder } from '../data-folder.js';
@@ -52,7 +53,7 @@ async function demo(context: CommandContext, options: DemoOptions): Promise<Exit
   return runPretextCommand(context, {
     request: { runId, start: { experiment, overrides, dataRoot, seed: parseSeed(options.seed) } },
     illustrate: (session, result, summary) => illustrate(context, session, result, summary),
-    resumeCommand: `kindred pretext --data ${options.data} --resume ${runId}`,
+    resumeCommand: resumePretext(runId, options.data),
   });
 }
 

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { KindredError } from '@kindred/errors';
 import { readEnvironment, readExperiment } from '@kindred/experiment';
+import { resumePretext } from '../command-line.js';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { assertOneOf, runPretextCommand } from '../pretext-command.js';
 import type { PretextRequest } from '../pretext-job.js';
@@ -53,7 +54,7 @@ Example:
         return runPretextCommand(context, {
           request,
           resultsFolder,
-          resumeCommand: `kindred pretext --data ${options.data} --resume ${request.runId}`,
+          resumeCommand: resumePretext(request.runId, options.data, options.configEnv),
         });
       });
     });

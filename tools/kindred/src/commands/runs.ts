@@ -4,7 +4,9 @@ import { RunState, type Run } from '@kindred/protocol/training';
 import { runCommand, type CommandContext, type GlobalOptions } from '../command-context.js';
 import { exitCodes, type ExitCode } from '../exit-codes.js';
 import { table } from '../output.js';
+import { resumable } from '../pretext-command.js';
 import { formatPercent } from '../quantities.js';
+import { runRows, stateOf } from '../run-facts.js';
 import { openSession, type Session } from '../session.js';
 import { assertSucceeded, watchRun } from '../watch-run.js';
 
@@ -26,14 +28,16 @@ export function addRuns(program: Command): void {
   runs
     .command('watch <id>')
     .description('follow a run to its end; Ctrl-C leaves it running')
-    .action((id: string, _: unknown, command: Command) => withServices(command, (session) => watch(session, id)));
+    .action((id: string, _: unknown, command: Command) =>
+      withServices(command, (session, { folder }) => watch(session, id, folder.path)),
+    );
   runs
     .command('cancel <id>')
     .description('stop a run after the step under way; it keeps its checkpoints')
     .action((id: string, _: unknown, command: Command) =>
       withServices(command, async (session) => {
         const { run } = await session.training.cancelRun({ runId: id }, { signal: session.signal });
-        session.output.text(`run ${id} is cancelled; go on with it by: kindred runs resume ${id}`);
+        session.output.text(`run ${id} ${cancellationOf(run)}; go on with it by: kindred runs resume ${id}`);
         session.output.result(recordOf(run));
       }),
     );
@@ -82,40 +86,22 @@ async function list({ training, output, signal }: Session): Promise<void> {
   output.result({ runs: runs.map(recordOf) });
 }
 
-async function show({ training, output, signal }: Session, runId: string): Promise<void> {
+async function show({ training, output, signal, artifactFolder }: Session, runId: string): Promise<void> {
   const { run } = await training.getRun({ runId }, { signal });
   if (run === undefined) return;
-  const rows = [
-    ['run', run.runId],
-    ['state', stateOf(run)],
-    ['epochs', String(run.epochsCompleted)],
-    ['steps', String(run.stepsCompleted)],
-    ['attempts', String(run.attempts)],
-    ['seed', String(run.seed)],
-    ['data', run.dataRoot],
-    ['kNN untrained', formatPercent(run.untrainedKnnTop1)],
-    ['kNN by epoch', run.knnTop1.map((value) => value.toFixed(1)).join(' ')],
-    ['linear probe', run.linearProbeTop1 === undefined ? '' : formatPercent(run.linearProbeTop1)],
-    ['backbone kNN', run.backboneKnnTop1 === undefined ? '' : formatPercent(run.backboneKnnTop1)],
-    ['mean loss', run.meanLoss.map((value) => value.toFixed(3)).join(' ')],
-    [
-      run.state === RunState.PAUSED ? 'paused' : 'failure',
-      run.failure === undefined ? '' : `${run.failure.code}: ${run.failure.message}`,
-    ],
-    ['failed step', String(run.failure?.stepsCompleted ?? '')],
-    ...run.artifacts.map((key) => ['artifact', key]),
-    ...run.notices.map(({ message }) => ['notice', message]),
-    ['experiment', run.experimentJson],
-  ];
-  for (const line of table(rows.filter(([, value]) => value !== ''))) output.text(line);
+  for (const line of table(runRows(run, artifactFolder))) output.text(line);
   output.result(recordOf(run));
 }
 
-async function watch(session: Session, runId: string): Promise<ExitCode> {
+async function watch(session: Session, runId: string, folder: string): Promise<ExitCode> {
   try {
     const run = await watchRun(session, runId);
     session.output.result(recordOf(run));
-    assertSucceeded(run);
+    try {
+      assertSucceeded(run);
+    } catch (thrown) {
+      throw resumable(thrown, `kindred runs resume ${runId}`, folder);
+    }
     session.output.text(`run ${runId} has ended well`);
     return exitCodes.ok;
   } catch (thrown) {
@@ -123,6 +109,11 @@ async function watch(session: Session, runId: string): Promise<ExitCode> {
     session.output.text(`left run ${runId}, which goes on`);
     return exitCodes.interrupted;
   }
+}
+
+/** A run that trains ends only after the step under way, which can take long. */
+function cancellationOf(run: Run | undefined): string {
+  return run?.state === RunState.CANCELLED ? 'is cancelled' : 'is being cancelled: it ends after the step under way';
 }
 
 /** A run as JSON, with its state by name. */
@@ -134,8 +125,4 @@ function recordOf(run: Run | undefined): Record<string, unknown> {
     state: stateOf(run),
     experiment: JSON.parse(experimentJson === '' ? 'null' : experimentJson) as unknown,
   };
-}
-
-function stateOf({ state }: Run): string {
-  return (RunState[state] ?? 'UNSPECIFIED').toLowerCase();
 }
