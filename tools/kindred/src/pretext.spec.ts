@@ -29,6 +29,8 @@ describe('pretext', () => {
       runId: 'r1',
       untrainedKnnTop1: 20,
       knnTop1: 50,
+      bestCheck: { top1: 50, epochsTrained: 3 },
+      tensorboard: expect.stringContaining('artifacts/runs/r1/tensorboard'),
       knnTop1PerEpoch: [30, 40, 50],
       meanLossPerEpoch: [5, 4, 3],
       linearProbeTop1: 62.5,

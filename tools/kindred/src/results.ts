@@ -10,13 +10,16 @@ import type { Environment } from '@kindred/experiment';
 import { table, type Output } from './output.js';
 import type { PretextResult } from './pretext-job.js';
 import { formatDuration, formatPercent, sparkline } from './quantities.js';
+import { bestCheck, formatBest, tensorboardFolder, type BestCheck } from './run-facts.js';
 
 /** The summary of the main job: the last line of `--json`. All accuracies in percent. */
 export interface PretextSummary {
   readonly runId: string;
   readonly untrainedKnnTop1: number | null;
-  /** After the last epoch. */
+  /** After the last epoch; null for a run that ended before its first one had. */
   readonly knnTop1: number | null;
+  /** Null like `knnTop1`. */
+  readonly bestCheck: BestCheck | null;
   readonly knnTop1PerEpoch: readonly number[];
   readonly meanLossPerEpoch: readonly number[];
   /** Of the backbone's features after the last check; null unless asked for (`evaluation`). */
@@ -26,6 +29,8 @@ export interface PretextSummary {
   readonly neighborAccuracyVal: number | null;
   /** File name → path, or key in the artifact store where that is on another machine. */
   readonly artifacts: Readonly<Record<string, string>>;
+  /** Folder of the run's curves for TensorBoard: a path or key like `artifacts`; null for a run that writes none. */
+  readonly tensorboard: string | null;
   /** Ids of the indexes that hold the vectors. */
   readonly indexes: { readonly train: string; readonly val: string };
   /** From the start of the command to its end. */
@@ -39,6 +44,7 @@ export function summarize(result: PretextResult, artifactFolder: string | null, 
     runId: run.runId,
     untrainedKnnTop1: run.untrainedKnnTop1 ?? null,
     knnTop1: run.knnTop1.at(-1) ?? null,
+    bestCheck: bestCheck(run),
     knnTop1PerEpoch: run.knnTop1,
     meanLossPerEpoch: run.meanLoss,
     linearProbeTop1: run.linearProbeTop1 ?? null,
@@ -48,6 +54,7 @@ export function summarize(result: PretextResult, artifactFolder: string | null, 
     artifacts: Object.fromEntries(
       artifactKeys(result).map((key) => [basename(key), artifactFolder === null ? key : join(artifactFolder, key)]),
     ),
+    tensorboard: tensorboardFolder(run, artifactFolder),
     indexes: { train: train.indexId, val: validation.indexId },
     seconds: Math.round(seconds * 10) / 10,
   };
@@ -56,13 +63,13 @@ export function summarize(result: PretextResult, artifactFolder: string | null, 
 /** The table at the end. */
 export function printSummary(output: Output, summary: PretextSummary): void {
   const { colors } = output;
-  const gain = (summary.knnTop1 ?? 0) - (summary.untrainedKnnTop1 ?? 0);
   output.text();
   output.text(colors.bold(`run ${summary.runId}, ${formatDuration(summary.seconds)}`));
   const rows = [
     ['kNN top-1 untrained', formatPercent(summary.untrainedKnnTop1)],
-    ['kNN top-1 trained', `${formatPercent(summary.knnTop1)}  (${gain >= 0 ? '+' : ''}${gain.toFixed(1)})`],
-    ['kNN top-1 by epoch', sparkline([summary.untrainedKnnTop1 ?? 0, ...summary.knnTop1PerEpoch])],
+    ['kNN top-1 trained', `${formatPercent(summary.knnTop1)}${gainOf(summary)}`],
+    ...(summary.bestCheck === null ? [] : [['kNN top-1 best', formatBest(summary.bestCheck)]]),
+    ['kNN top-1 by epoch', sparkline([summary.untrainedKnnTop1 ?? [], summary.knnTop1PerEpoch].flat())],
     ...[
       ['linear probe top-1', summary.linearProbeTop1] as const,
       ['backbone kNN top-1', summary.backboneKnnTop1] as const,
@@ -74,8 +81,16 @@ export function printSummary(output: Output, summary: PretextSummary): void {
     ['20 nearest in training set', `${formatPercent(summary.neighborAccuracyTrain)} of the same class`],
     ['5 nearest in validation set', `${formatPercent(summary.neighborAccuracyVal)} of the same class`],
     ...Object.entries(summary.artifacts).map(([name, place]) => [name, place]),
+    ...(summary.tensorboard === null ? [] : [['TensorBoard', summary.tensorboard]]),
   ];
   for (const line of table(rows)) output.text(`  ${line}`);
+}
+
+/** What training gained over the untrained network, in percent points; empty where either was not measured. */
+function gainOf({ knnTop1, untrainedKnnTop1 }: PretextSummary): string {
+  if (knnTop1 === null || untrainedKnnTop1 === null) return '';
+  const gain = knnTop1 - untrainedKnnTop1;
+  return `  (${gain >= 0 ? '+' : ''}${gain.toFixed(1)})`;
 }
 
 /**
@@ -113,8 +128,8 @@ export async function copyResults(result: PretextResult, artifactFolder: string,
   }
 }
 
-/** Keys of the run's results, without its checkpoints and records. */
+/** Keys of the run's results, without its checkpoints. */
 function artifactKeys({ run, train, validation }: PretextResult): string[] {
-  const own = run.artifacts.filter((key) => !key.includes('/checkpoints/') && !key.includes('/epochs/'));
+  const own = run.artifacts.filter((key) => !key.includes('/checkpoints/'));
   return [...new Set([...own, train.mining.key, validation.mining.key])].filter((key) => key !== '');
 }

@@ -18,9 +18,9 @@ export function bestCheck({ knnTop1 }: Pick<Run, 'knnTop1'>): BestCheck | null {
   return { top1, epochsTrained: knnTop1.indexOf(top1) + 1 };
 }
 
-/** A best check for people: `50.0 % after epoch 3`; `–` for null. */
-export function formatBest(best: BestCheck | null): string {
-  return best === null ? '–' : `${formatPercent(best.top1)} after epoch ${best.epochsTrained}`;
+/** A best check for people: `50.0 % after epoch 3`. */
+export function formatBest({ top1, epochsTrained }: BestCheck): string {
+  return `${formatPercent(top1)} after epoch ${epochsTrained}`;
 }
 
 /**
