@@ -15,8 +15,10 @@ export interface Normalisation {
  */
 export function normalisePixels(pixels: tf.Tensor4D, { mean, std }: Normalisation): tf.Tensor4D {
   return tf.tidy(() => {
-    const unit = tf.div(pixels, tf.scalar(255));
-    return tf.div(tf.sub(unit, tf.tensor1d([...mean])), tf.tensor1d([...std]));
+    // By reciprocals: TensorFlow's graph optimizer turns divisions by constants into them, and then the last bits of a recorded
+    // step would differ from those of the eager one.
+    const unit = tf.mul(pixels, tf.scalar(1 / 255));
+    return tf.mul(tf.sub(unit, tf.tensor1d([...mean])), tf.tensor1d(std.map((deviation) => 1 / deviation)));
   });
 }
 

@@ -36,8 +36,8 @@ export function fusedBatchNorm(
     ) as [tf.Tensor, tf.Tensor1D, tf.Tensor1D, tf.Tensor1D];
     const count = x.shape[0] * x.shape[1] * x.shape[2];
     // PyTorch: the batch is normalised by the biased variance, the running one takes the unbiased.
-    const unbiased = tf.mul(variance, tf.scalar(count / Math.max(count - 1, 1)));
-    statistics = [moveTowards(runningMean, mean), moveTowards(runningVariance, unbiased)].map((tensor) =>
+    const bessel = count / Math.max(count - 1, 1);
+    statistics = [moveTowards(runningMean, mean, 1), moveTowards(runningVariance, variance, bessel)].map((tensor) =>
       tf.keep(tensor),
     );
     save([map, gamma, added === null ? beta : y, mean, inverse]);
@@ -63,8 +63,10 @@ export function fusedBatchNorm(
   };
 }
 
-function moveTowards(running: tf.Tensor1D, batch: tf.Tensor): tf.Tensor1D {
-  return tf.add(tf.mul(running, tf.scalar(1 - batchNormMomentum)), tf.mul(batch, tf.scalar(batchNormMomentum)));
+/** The running statistic after a batch's, which is first multiplied by `factor`; in one product, as a graph would have it. */
+function moveTowards(running: tf.Tensor1D, batch: tf.Tensor, factor: number): tf.Tensor1D {
+  const taken = tf.mul(batch, tf.scalar(batchNormMomentum * factor));
+  return tf.add(tf.mul(running, tf.scalar(1 - batchNormMomentum)), taken);
 }
 
 /**

@@ -38,8 +38,8 @@ export interface CompiledProgram {
 }
 /**
  * Compiles a program. The graph passes through a folder below the system's temporary one, removed before this returns.
- * Results equal those of the calls made one by one but for rounding: TensorFlow's graph optimizer divides by constants by
- * multiplying with the reciprocal, and joins products with the addition after them.
+ * Results are those of the calls made one by one, bit for bit, where the function divides by no constant and multiplies by no two in
+ * a row: TensorFlow's graph optimizer makes one multiplication of such.
  *
  * @throws KindredError FAILED_PRECONDITION naming the operation that can't be recorded.
  */

@@ -14,6 +14,8 @@ import { compile } from './compile.js';
 import { castPixels, createNativeOperations } from './operations.js';
 import { loadTensorFlow } from './runtime.js';
 import { createTrainer } from './trainer.js';
+import { trainingProgram } from './training-program.js';
+import { expectSameBits } from './spec/compare-with-eager.js';
 import { goldenWeights, largestDifference, readGoldenModel, specifiedTensors } from './spec/golden-weights.js';
 import type * as tf from '@tensorflow/tfjs-core';
 
@@ -109,6 +111,37 @@ describe('four steps of training', () => {
   const model = readGoldenModel('model-resnet18-cifar');
   const views = readGoldenNpy<Uint8Array>('trajectory-views');
   const [steps = 0, batchSize = 0, , height = 0, width = 0] = views.shape;
+
+  it('are the eager steps bit for bit', { timeout: timeoutMs }, () => {
+    const runtime = loadTensorFlow();
+    const architecture = createArchitecture();
+    const parameters = goldenWeights(model, true);
+    const definition = trainingProgram(
+      {
+        architecture,
+        parameters,
+        optimizer: { momentum: 0.9, weightDecay: 1e-4 },
+        temperature: 0.1,
+        normalisation: model,
+        batchSize,
+        imageSize: { height, width },
+      },
+      runtime,
+    );
+    const state: Record<string, Float32Array> = {};
+    for (const { name, shape, kind, trainable } of modelSpecification(architecture)) {
+      if (kind === 'batch-count') continue;
+      const values = toTensorFlowLayout(parameters[name] as Float32Array, shape, kind);
+      state[name] = values;
+      if (trainable) state[`momentum/${name}`] = new Float32Array(values.length);
+    }
+    const size = views.data.length / steps;
+    const calls = Array.from({ length: steps }, (_, step) => ({
+      views: views.data.subarray(step * size, (step + 1) * size),
+      rate: Float32Array.of(0.05),
+    }));
+    expectSameBits(runtime, definition, 'step', state, calls);
+  });
 
   it('follow the reference: losses, parameters, statistics, features', { timeout: timeoutMs }, () => {
     const trainer = createTrainer({

@@ -82,7 +82,7 @@ function averagePool(one: Execute, x: tf.Tensor4D): tf.Tensor2D {
   const operation = tf.customGrad((input) => {
     const [n, height, width, channels] = (input as tf.Tensor4D).shape;
     const gradFunc: WithGradient['gradFunc'] = (dy) => {
-      const share = tf.reshape(tf.div(dy, tf.scalar(height * width)), [n, 1, 1, channels]);
+      const share = tf.reshape(tf.mul(dy, tf.scalar(1 / (height * width))), [n, 1, 1, channels]);
       const shape = tf.tensor1d([n, height, width, channels], 'int32');
       return [one('BroadcastTo', [float, attribute.type('Tidx', 'int32')], [share, shape])];
     };

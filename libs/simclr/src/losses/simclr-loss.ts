@@ -15,7 +15,7 @@ export function simclrLoss(features: tf.Tensor3D, temperature: number): tf.Scala
     const [first, second] = tf.unstack(features, 1) as [tf.Tensor2D, tf.Tensor2D];
     const images = features.shape[0];
     const contrasts = tf.concat([first, second], 0);
-    const similarities = tf.div(tf.matMul(first, contrasts, false, true), tf.scalar(temperature));
+    const similarities = tf.mul(tf.matMul(first, contrasts, false, true), tf.scalar(1 / temperature));
     const logits = tf.sub(similarities, detachedRowMaximum(similarities as tf.Tensor2D));
     // tf.eye is a constant made in JavaScript; a comparison of ranges is made by the backend, also inside a traced graph.
     const rows = tf.expandDims(tf.range(0, images, 1, 'float32'), 1);
