@@ -3,6 +3,7 @@ import { KindredError } from '@kindred/errors';
 import { Counter } from '@kindred/service-runtime';
 import { createWorkerPool, workerEntry } from '@kindred/workers';
 import type { LooseViewsRequest, ViewsRequest } from './augment.worker.js';
+import { createSharedBuffers } from './shared-buffers.js';
 import { viewShape } from './transformation.js';
 import type * as AugmentWorker from './augment.worker.js';
 
@@ -19,8 +20,7 @@ const droppedTasks = new Counter({
 /** Makes views off the event loop. */
 export interface ViewWorkers {
   /**
-   * Views of images of a dataset: uint8 [indices, views, side, side, 3], one array in shared memory that the threads
-   * write to. CANCELLED once `signal` is aborted.
+   * Views of images of a dataset: uint8 [indices, views, side, side, 3], one array. CANCELLED once `signal` is aborted.
    */
   viewsOf(request: ViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
   /** Views of a request's own image: uint8 [views, side, side, 3]; likewise. */
@@ -37,20 +37,25 @@ export function createViewWorkers(threads: number): ViewWorkers {
   });
   // One task a thread waits inside the pool, so that no thread idles for the time of a message.
   const schedule = createSchedule(2 * threads, maxWaiting);
+  const buffers = createSharedBuffers();
 
   return {
     async viewsOf(request, signal) {
       const { indices, transformation } = request;
       const { bytes } = viewShape(transformation);
-      const batch = new Uint8Array(new SharedArrayBuffer(indices.length * bytes));
+      const buffer = buffers.take(indices.length * bytes);
+      const batch = new Uint8Array(buffer);
       const shares: Promise<void>[] = [];
       for (let start = 0; start < indices.length; start += imagesPerTask) {
         const share = indices.slice(start, start + imagesPerTask);
         const out = batch.subarray(start * bytes, (start + share.length) * bytes);
         shares.push(schedule(() => pool.run('writeViews', { ...request, indices: share, out }), signal));
       }
+      // After a failure other threads may still write: the buffer then goes back to nobody.
       await Promise.all(shares);
-      return batch;
+      const views = new Uint8Array(batch);
+      buffers.give(buffer);
+      return views;
     },
     viewsOfLoose: (request, signal) => schedule(() => pool.run('viewsOfLoose', request), signal),
     close: () => pool.close(),
