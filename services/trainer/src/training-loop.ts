@@ -17,7 +17,7 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
   const plan = createPlan(job.specification);
   const start = await restoreState(job, plan, surroundings.artifacts);
   // Before the network is compiled for it: a batch larger than the dataset would take gigabytes to be refused.
-  const stepsPerEpoch = await countSteps(plan, surroundings.reader);
+  const stepsPerEpoch = start.progress.stepsCompleted === 0 ? await countSteps(plan, surroundings.reader) : null;
   const { tensorFlow } = job;
   loadTensorFlow(tensorFlow);
   const trainer = createTrainer({
@@ -36,7 +36,7 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
   });
   try {
     surroundings.onStep(start.progress.stepsCompleted);
-    if (start.progress.stepsCompleted === 0) await beforeFirstEpoch(trainer, plan, stepsPerEpoch, surroundings);
+    if (stepsPerEpoch !== null) await beforeFirstEpoch(trainer, plan, stepsPerEpoch, surroundings);
     const end = await trainEpochs(job, plan, trainer, start, surroundings);
     reportStop(end, plan, surroundings);
     const model = await saveModel(job, plan, trainer, end, surroundings.artifacts);
