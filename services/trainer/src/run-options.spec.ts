@@ -7,18 +7,13 @@ import type { RunningService } from '@kindred/service-runtime';
 import { eventContent, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFakeAugmentation } from './spec/fake-augmentation.js';
+import { experiment, smallRun } from './spec/small-run.js';
 import { startTrainerProcess } from './spec/trainer-process.js';
 
-const experiment = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
 const [epochs, stepsPerEpoch, rate] = [4, 6, 0.6];
 const overrides = {
+  ...smallRun,
   epochs: String(epochs),
-  batch_size: '8',
-  num_classes: '2',
-  'model_kwargs.width': '2',
-  'model_kwargs.features_dim': '8',
-  'augmentation_kwargs.random_resized_crop.size': '8',
-  'transformation_kwargs.crop_size': '8',
   log_steps: '1',
   optimizer: 'lars',
   optimizer_kwargs: `{ lr: ${rate}, weight_decay: 1e-6 }`,

@@ -7,18 +7,13 @@ import type { RunningService } from '@kindred/service-runtime';
 import { eventContent, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startFakeAugmentation } from './spec/fake-augmentation.js';
+import { experiment, smallRun } from './spec/small-run.js';
 import { startTrainerProcess } from './spec/trainer-process.js';
 
-const experiment = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
 const overrides = {
+  ...smallRun,
   epochs: '4',
-  batch_size: '8',
-  num_classes: '2',
-  'model_kwargs.width': '2',
-  'model_kwargs.features_dim': '8',
   'optimizer_kwargs.lr': '0.05',
-  'augmentation_kwargs.random_resized_crop.size': '8',
-  'transformation_kwargs.crop_size': '8',
   log_steps: '2',
   // Six steps an epoch: checkpoints in the middle of epochs and at their ends.
   checkpoint_steps: '4',
