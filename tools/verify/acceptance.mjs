@@ -1,7 +1,7 @@
 // `npm run acceptance [-- SUITE…]`: the heavy suites of tools/acceptance. Ends with the line `N passed, N failed`.
 import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { countTests } from './count.mjs';
+import { countTests, printFailures } from './count.mjs';
 import { runStep } from './step.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -30,6 +30,7 @@ const steps = (asked.length > 0 ? asked : known).map((suite) =>
   ]),
 );
 const failedSteps = steps.filter((step) => step !== null);
-const { passed, failed } = countTests(results);
+const { passed, failed, failures } = countTests(root, results);
+printFailures(failures);
 console.log(`${passed} passed, ${Math.max(failed, failedSteps.length)} failed`);
 process.exitCode = failedSteps.length > 0 || failed > 0 || passed === 0 ? 1 : 0;

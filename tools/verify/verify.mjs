@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { countTests } from './count.mjs';
+import { countTests, printFailures } from './count.mjs';
 import { runStep } from './step.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -19,7 +19,8 @@ const failedSteps = [
   runStep(root, 'tests', 'nx', ['run-many', '-t', 'test', '--output-style=stream']),
 ].filter((step) => step !== null);
 
-const { passed, failed, files } = countTests(results);
+const { passed, failed, files, failures } = countTests(root, results);
+printFailures(failures);
 for (const step of failedSteps) console.log(`failed: ${step}`);
 console.log(`${files} projects tested`);
 // A step that failed without a failing test (lint, types, a crash) counts as one failure.
