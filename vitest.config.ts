@@ -18,8 +18,8 @@ export default defineConfig({
     pool: 'forks',
     // Two cores are the smallest machine that this runs on; native addons bring their own threads.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     passWithNoTests: false,
     reporters: ['default', 'json'],
     outputFile: { json: join(root, 'dist/test-results', `${project}.json`) },

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { serviceNames } from './supervisor.js';
 
+/** Folder of what the stand-ins in `folder` keep over their processes' ends. */
+export const fakeState = (folder: string): string => join(folder, 'state');
+
 /** Writes `<folder>/<service>/main.js` for all four; returns `folder`. */
 export function writeFakeBundles(folder: string): string {
   const loader = import.meta.resolve('tsx/esm/api');
@@ -15,7 +18,7 @@ export function writeFakeBundles(folder: string): string {
       join(folder, name, 'main.js'),
       `import { register } from '${loader}';\nregister();\n` +
         `const { startFakeService } = await import('${fake}');\n` +
-        `await startFakeService('${name}', ${JSON.stringify(join(folder, 'state'))});\n`,
+        `await startFakeService('${name}', ${JSON.stringify(fakeState(folder))});\n`,
     );
   }
   return folder;

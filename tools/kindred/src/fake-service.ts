@@ -21,8 +21,16 @@ const stepsPerEpoch = 4;
 const knn = [20, 30, 40, 50];
 /** Top-1 of the fake's linear probe, percent. */
 const linearProbe = 62.5;
-/** Pause before each event in milliseconds: long enough to kill the process between two. */
-const eventMs = 60;
+/** Pause before each event in milliseconds. */
+const eventMs = 30;
+
+/** While this file of the fakes' state exists, `service` stops half-way: specs end processes there. */
+export const holdFile = (service: 'trainer' | 'embedding'): string => `hold-${service}`;
+
+async function pause(goesOn: () => boolean): Promise<void> {
+  do await new Promise((resolve) => setTimeout(resolve, eventMs));
+  while (!goesOn());
+}
 
 /** Starts the stand-in `name`; what must outlive the process lies in `state`. */
 export async function startFakeService(name: ServiceName, state: string): Promise<RunningService> {
@@ -59,6 +67,7 @@ function registerTrainer(registrar: ServiceRegistrar, state: string): void {
     return run;
   };
   const events = history();
+  const halfWay = BigInt(Math.trunc(events.length / 2));
   registrar.add(TrainingServiceDefinition, {
     startRun: async ({ runId, experiment, overrides, dataRoot, seed }) => {
       const experimentJson = canonicalJson(readExperiment({ text: experiment, overrides }));
@@ -68,8 +77,9 @@ function registerTrainer(registrar: ServiceRegistrar, state: string): void {
     listRuns: async () => ({ runs: [], nextPageToken: '' }),
     async *watchRun({ runId, firstEvent }, { signal }) {
       for (const event of events.slice(Number(firstEvent))) {
-        await new Promise((resolve) => setTimeout(resolve, eventMs));
-        if (signal.aborted || load(runId).state === RunState.CANCELLED) return;
+        const isOver = (): boolean => signal.aborted || load(runId).state === RunState.CANCELLED;
+        await pause(() => event.number !== halfWay || isOver() || !existsSync(join(state, holdFile('trainer'))));
+        if (isOver()) return;
         if (event.kind?.$case === 'ended') {
           const [untrainedKnnTop1 = 0, ...knnTop1] = knn;
           const ended = {
@@ -127,7 +137,7 @@ function history(): RunEvent[] {
   return kinds.map((kind, number) => ({ number: BigInt(number), time: new Date(), kind }));
 }
 
-function registerEmbedding(registrar: ServiceRegistrar): void {
+function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
   const total = 100;
   const job = (completed: number): EmbedDatasetJob => ({
     jobId: 'job',
@@ -146,9 +156,10 @@ function registerEmbedding(registrar: ServiceRegistrar): void {
     async *embedStream() {},
     startEmbedDataset: async () => ({ job: job(0) }),
     getEmbedDataset: async () => ({ job: job(total) }),
-    async *watchEmbedDataset() {
+    async *watchEmbedDataset(_, { signal }) {
       for (let completed = 0; completed <= total; completed += 25) {
-        await new Promise((resolve) => setTimeout(resolve, eventMs));
+        const held = (): boolean => completed * 2 === total && existsSync(join(state, holdFile('embedding')));
+        await pause(() => signal.aborted || !held());
         yield { job: job(completed) };
       }
     },

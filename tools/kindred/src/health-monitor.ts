@@ -30,12 +30,16 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
   const { intervalMs = 1000, deadlineMs = 2500 } = options;
   const closed = new AbortController();
   const healthy = new Map<ServiceName, boolean>();
+  // Questions overlap (the loop's, and those of `untilHealthy`): an answer counts only if no later question was answered.
+  const answered = new Map<ServiceName, number>();
+  let questions = 0;
   const connections = (Object.entries(options.addresses) as Array<[ServiceName, string]>).map(([service, address]) => ({
     service,
     ...connect(HealthDefinition, { service, address }),
   }));
 
   const ask = async (): Promise<boolean> => {
+    const question = ++questions;
     const answers = await Promise.all(
       connections.map(async ({ service, client, address }) => {
         const answer = await client
@@ -44,6 +48,8 @@ export function createHealthMonitor(options: HealthMonitorOptions): HealthMonito
             ({ status }) => status === 1,
             () => false,
           );
+        if (question < (answered.get(service) ?? 0)) return answer;
+        answered.set(service, question);
         if (!closed.signal.aborted && (healthy.get(service) ?? true) !== answer)
           options.onChange(service, answer, address);
         healthy.set(service, answer);

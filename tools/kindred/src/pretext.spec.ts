@@ -1,10 +1,11 @@
 // The main job against stand-ins, through the program as a person starts it.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@kindred/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dataFolder, readServicesRecord } from './data-folder.js';
-import { writeFakeBundles } from './fake-bundles.js';
-import { startProgram, type Line, type StartedProgram } from './started-program.js';
+import { fakeState, writeFakeBundles } from './fake-bundles.js';
+import { holdFile } from './fake-service.js';
+import { killService, startProgram, type Line, type StartedProgram } from './started-program.js';
 
 const experiment = join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml');
 let bundles = '';
@@ -16,6 +17,14 @@ const kindred = (data: string, ...words: string[]): StartedProgram =>
   startProgram(['--import', 'tsx', join(import.meta.dirname, 'main.ts')], ['--data', data, ...words], {
     KINDRED_SERVICE_BUNDLES: bundles,
   });
+
+/** The stand-in of `service` stops half-way until `letGo`. */
+function hold(service: 'trainer' | 'embedding'): { letGo(): void } {
+  const path = join(fakeState(bundles), holdFile(service));
+  mkdirSync(fakeState(bundles), { recursive: true });
+  writeFileSync(path, '');
+  return { letGo: () => rmSync(path) };
+}
 
 const steps = (lines: readonly Line[]) =>
   lines.filter(({ event }) => event === 'step').map(({ epoch, step }) => `${epoch}/${step}`);
@@ -45,9 +54,11 @@ describe('pretext', () => {
 
   it('goes on at the next event after the trainer was killed, and names it', async () => {
     const data = join(temporaryFolder(), 'data');
+    const held = hold('trainer');
     const job = kindred(data, 'pretext', '--config-exp', experiment);
     await job.line(({ event }) => event === 'step');
-    process.kill((await readServicesRecord(dataFolder(data)))?.services.trainer?.pid ?? 0, 'SIGKILL');
+    await killService(data, 'trainer');
+    held.letGo();
     expect(await job.exit, job.words()).toBe(0);
     expect(job.words()).toContain('service trainer ended (signal SIGKILL)');
     const seen = steps(job.lines);
@@ -57,14 +68,16 @@ describe('pretext', () => {
 
   it('makes the embedding again after its service was killed', async () => {
     const data = join(temporaryFolder(), 'data');
+    const held = hold('embedding');
     const job = kindred(data, 'pretext', '--config-exp', experiment);
     await job.line(({ event, completed }) => event === 'embedding' && Number(completed) > 0);
-    process.kill((await readServicesRecord(dataFolder(data)))?.services.embedding?.pid ?? 0, 'SIGKILL');
+    await killService(data, 'embedding');
+    held.letGo();
     expect(await job.exit, job.words()).toBe(0);
     expect(job.words()).toContain('service embedding ended');
   });
 
-  it('leaves the run to a running `up` on Ctrl-C, and cancels its own', async () => {
+  it('leaves the run to a running `up` on Ctrl-C, and cancels its own', { timeout: 240_000 }, async () => {
     const data = join(temporaryFolder(), 'data');
     const up = kindred(data, 'up', '--port-base', '0');
     await up.line(({ event }) => event === 'ready');
@@ -72,11 +85,13 @@ describe('pretext', () => {
     expect(await second.exit).toBe(1);
     expect(second.words()).toContain('already');
 
+    let held = hold('trainer');
     const attached = kindred(data, 'pretext', '--config-exp', experiment, '--run-id', 'r2');
     await attached.line(({ event }) => event === 'step');
     attached.child.kill('SIGINT');
     expect(await attached.exit).toBe(130);
     expect(attached.words()).toContain('kindred runs watch r2');
+    held.letGo();
     const watched = kindred(data, 'runs', 'watch', 'r2');
     expect(await watched.exit, watched.words()).toBe(0);
 
@@ -85,10 +100,12 @@ describe('pretext', () => {
     const away = kindred(data, 'runs', 'show', 'r2');
     expect(await away.exit).toBe(3);
 
+    held = hold('trainer');
     const own = kindred(data, 'pretext', '--config-exp', experiment, '--run-id', 'r3');
     await own.line(({ event }) => event === 'step');
     own.child.kill('SIGINT');
     expect(await own.exit).toBe(130);
+    held.letGo();
     const resumed = kindred(data, 'pretext', '--resume', 'r3');
     expect(await resumed.exit, resumed.words()).toBe(0);
   });

@@ -2,6 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { ServiceName } from '@kindred/service-runtime';
+import { dataFolder, readServicesRecord } from './data-folder.js';
 
 /** One JSON line of the program. */
 export type Line = Readonly<Record<string, unknown>>;
@@ -53,4 +55,11 @@ export function startProgram(
       }
     },
   };
+}
+
+/** Ends a service of the program with the data folder `data` as a crash does. */
+export async function killService(data: string, name: ServiceName): Promise<void> {
+  const pid = (await readServicesRecord(dataFolder(data)))?.services[name]?.pid;
+  if (typeof pid !== 'number') throw new Error(`${name} does not run in ${data}`);
+  process.kill(pid, 'SIGKILL');
 }
