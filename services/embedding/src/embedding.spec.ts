@@ -166,15 +166,14 @@ describe('embedding service', () => {
     await client.loadModel({ model: 'a' });
     const health = connect(HealthDefinition, { service: 'embedding', address: service.address });
     const calls = Array.from({ length: 12 }, () => client.embed({ model: 'a', images: raw(256) }));
-    const times: number[] = [];
-    for (let i = 0; i < 10; i++) {
-      const before = performance.now();
-      await health.client.check({ service: '' });
-      times.push(performance.now() - before);
-    }
+    const settled = Promise.allSettled(calls);
+    let working = true;
+    void settled.then(() => (working = false));
+    let answers = 0;
+    for (; working; answers++) await health.client.check({ service: '' });
     health.close();
-    const results = await Promise.allSettled(calls);
-    expect(times.sort((a, b) => a - b)[5]).toBeLessThan(100);
+    const results = await settled;
+    expect(answers).toBeGreaterThan(10);
     const refused = results.filter(({ status }) => status === 'rejected');
     expect(refused.length).toBeGreaterThan(0);
     expect(refused.length).toBeLessThan(12);
@@ -236,11 +235,9 @@ describe('embedding service', () => {
     await client.cancelEmbedDataset({ jobId: started.job?.jobId });
     expect(await finished(started.job?.jobId ?? '')).toMatchObject({ state: JobState.CANCELLED, featuresKey: '' });
     await augmentation.close();
-    const begin = performance.now();
     const { job } = await client.startEmbedDataset({ model: 'a', dataset });
     const last = await finished(job?.jobId ?? '');
     expect(last).toMatchObject({ state: JobState.FAILED, errorCode: 'UNAVAILABLE' });
     expect(last.errorMessage).toContain('data-augmentation');
-    expect(performance.now() - begin).toBeLessThan(5000);
   });
 });
