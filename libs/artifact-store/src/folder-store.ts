@@ -1,35 +1,70 @@
 // The artifact store of one machine: a folder. Written beside, synced, then renamed into place.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type BigIntStats } from 'node:fs';
 import { link, mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { KindredError, notFound, toKindredError } from '@kindred/errors';
-import type { ArtifactContent, ArtifactDescription, ArtifactStore, PutOptions, PutResult } from './artifact-store.js';
+import type {
+  ArtifactContent,
+  ArtifactDescription,
+  ArtifactStore,
+  ListOptions,
+  PutOptions,
+  PutResult,
+  ReadOptions,
+} from './artifact-store.js';
+import { changed, exists } from './conflicts.js';
+import { checkHash, checkedPut, checkedRead, isRange, sha256Of, verified } from './content-hash.js';
 import { checkedKey } from './key.js';
+import { withKeyLock } from './key-lock.js';
 import { removeAbandoned, unfinishedName } from './unfinished.js';
 
 /** Folder of unfinished writes; what a crash leaves there is removed at the next start. */
 const unfinished = '.unfinished';
+/** Bytes of one part of a stream. */
+const readSize = 1 << 18;
 /** What the system says when there is no room: device full, quota reached, largest file size reached. */
 const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
 /**
- * Opens (and makes) the store in `folder`. Several processes may share one folder.
+ * Opens (and makes) the store in `folder`. Several processes may share one folder. It keeps no hashes, and cannot hold
+ * an object `a` beside an object `a/b`.
  * Whatever finds no space is RESOURCE_EXHAUSTED with the folder as its resource.
  */
 export async function createFolderStore(folder: string): Promise<ArtifactStore> {
-  await mkdir(join(folder, unfinished), { recursive: true });
-  await removeAbandoned(join(folder, unfinished));
+  const aside = join(folder, unfinished);
+  await mkdir(aside, { recursive: true });
+  await removeAbandoned(aside);
   const pathOf = (key: string): string => join(folder, ...checkedKey(key).split('/'));
+  const read = async function* (key: string, options: ReadOptions): AsyncGenerator<Uint8Array> {
+    const { sha256, offset = 0, length = Infinity } = checkedRead(options);
+    const path = pathOf(key);
+    if (length === 0) return;
+    try {
+      const parts = createReadStream(path, {
+        start: offset,
+        end: offset + length - 1,
+        highWaterMark: readSize,
+      }) as AsyncIterable<Uint8Array>;
+      yield* sha256 === undefined ? parts : verified(parts, key, sha256);
+    } catch (thrown) {
+      throw absent(thrown, key);
+    }
+  };
 
   return {
-    async put(key, content, options = {}) {
+    place: resolve(folder),
+    async put(key, content, given) {
+      const options = checkedPut(given);
       const path = pathOf(key);
-      const temporary = join(folder, unfinished, unfinishedName());
+      const temporary = join(aside, unfinishedName());
       try {
         const result = await writeSynced(temporary, content);
+        if (options.sha256 !== undefined) checkHash(key, result.sha256, options.sha256);
         await makeFolder(dirname(path));
-        await commit(temporary, path, key, options);
+        if (options.ifMatch === undefined) await commit(temporary, path, key, options);
+        else await replace(aside, temporary, path, key, options.ifMatch);
         await syncFolder(dirname(path));
         return result;
       } catch (thrown) {
@@ -40,28 +75,26 @@ export async function createFolderStore(folder: string): Promise<ArtifactStore> 
         await rm(temporary, { force: true });
       }
     },
-    async get(key, sha256) {
+    async get(key, options) {
+      const checked = checkedRead(options);
+      if (isRange(checked)) return buffer(read(key, checked));
       const bytes = await readFile(pathOf(key)).catch((thrown: unknown) => {
         throw absent(thrown, key);
       });
-      if (sha256 !== undefined) checkHash(bytes, sha256, key);
+      if (checked.sha256 !== undefined) checkHash(key, sha256Of(bytes), checked.sha256);
       return bytes;
     },
-    async *read(key) {
-      try {
-        yield* createReadStream(pathOf(key)) as AsyncIterable<Uint8Array>;
-      } catch (thrown) {
-        throw absent(thrown, key);
-      }
-    },
-    async describe(key) {
-      const found = await stat(pathOf(key)).catch(() => null);
-      if (found === null || !found.isFile()) return null;
-      return { key, size: found.size, modifyTime: found.mtime };
-    },
-    list: (prefix) => listFolder(folder, prefix),
-    async delete(key) {
-      await rm(pathOf(key), { force: true });
+    read: (key, options = {}) => read(key, options),
+    describe: (key) => describeFile(pathOf(key), key),
+    list: (prefix, options = {}) => listFolder(folder, prefix, options),
+    async delete(key, { ifMatch } = {}) {
+      const path = pathOf(key);
+      if (ifMatch === undefined) return rm(path, { force: true });
+      await withKeyLock(aside, key, async () => {
+        const found = await describeFile(path, key);
+        if (found !== null && found.etag !== ifMatch) throw changed(key);
+        await rm(path, { force: true });
+      });
     },
   };
 }
@@ -78,7 +111,7 @@ async function writeSynced(path: string, content: ArtifactContent): Promise<PutR
       await writeAll(file, part);
     }
     await file.sync();
-    return { sha256: hash.digest('hex'), size };
+    return { sha256: hash.digest('hex'), size, etag: etagOf(await file.stat({ bigint: true })) };
   } finally {
     await file.close();
   }
@@ -98,11 +131,27 @@ async function commit(temporary: string, path: string, key: string, options: Put
     // A hard link, unlike a rename, refuses to replace.
     await link(temporary, path);
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
-    throw new KindredError('ALREADY_EXISTS', `artifact '${key}' exists already`, {
-      resource: { type: 'artifact', name: key },
-    });
+    throw (thrown as NodeJS.ErrnoException).code === 'EEXIST' ? exists(key) : thrown;
   }
+}
+
+/** Replaces the object that has the etag; whoever else replaces it by its etag waits until it is done. */
+function replace(aside: string, temporary: string, path: string, key: string, etag: string): Promise<void> {
+  return withKeyLock(aside, key, async () => {
+    if ((await describeFile(path, key))?.etag !== etag) throw changed(key);
+    await rename(temporary, path);
+  });
+}
+
+async function describeFile(path: string, key: string): Promise<ArtifactDescription | null> {
+  const found = await stat(path, { bigint: true }).catch(() => null);
+  if (found === null || !found.isFile()) return null;
+  return { key, size: Number(found.size), modifyTime: found.mtime, etag: etagOf(found), sha256: null };
+}
+
+/** Each put makes a new file, so that inode and time differ; renaming and linking change neither. */
+function etagOf({ ino, mtimeNs, size }: BigIntStats): string {
+  return [ino, mtimeNs, size].map((part) => part.toString(36)).join('-');
 }
 
 /** Makes a folder with those above it; each new one survives a power cut only once the one above it is synced. */
@@ -122,7 +171,11 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-async function* listFolder(folder: string, prefix: string): AsyncGenerator<ArtifactDescription> {
+async function* listFolder(
+  folder: string,
+  prefix: string,
+  { startAfter = '', limit = Infinity }: ListOptions,
+): AsyncGenerator<ArtifactDescription> {
   // Only the prefix's own folder is read: a store may hold a great many objects beside it.
   const start = prefix.includes('/') ? checkedKey(prefix.slice(0, prefix.lastIndexOf('/'))) : '';
   const names = await readdir(join(folder, start), { recursive: true, withFileTypes: true }).catch(
@@ -134,11 +187,15 @@ async function* listFolder(folder: string, prefix: string): AsyncGenerator<Artif
   const keys = names
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length).replace(/^\/+/, ''))
-    .filter((key) => !key.startsWith(`${unfinished}/`) && key.startsWith(prefix))
+    .filter((key) => key > startAfter && key.startsWith(prefix) && !key.startsWith(`${unfinished}/`))
     .sort();
+  let left = limit;
   for (const key of keys) {
-    const found = await stat(join(folder, key)).catch(() => null);
-    if (found !== null) yield { key, size: found.size, modifyTime: found.mtime };
+    if (left <= 0) return;
+    const found = await describeFile(join(folder, key), key);
+    if (found === null) continue;
+    left--;
+    yield found;
   }
 }
 
@@ -148,18 +205,6 @@ function noSpace(folder: string, key: string, cause: unknown): KindredError {
     `no space left in ${folder} for artifact '${key}' (${(cause as NodeJS.ErrnoException).code}); ` +
       'free some on its device, or raise its quota, and try again',
     { resource: { type: 'folder', name: folder }, cause },
-  );
-}
-
-function checkHash(bytes: Uint8Array, expected: string, key: string): void {
-  const got = createHash('sha256').update(bytes).digest('hex');
-  if (got === expected) return;
-  throw new KindredError(
-    'DATA_LOSS',
-    `artifact '${key}' is damaged: its SHA-256 is ${got}, it was written as ${expected}`,
-    {
-      resource: { type: 'artifact', name: key },
-    },
   );
 }
 

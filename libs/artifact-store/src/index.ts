@@ -1,4 +1,13 @@
 // Artifacts by key: the interface, and the store in a folder.
 export { createFolderStore } from './folder-store.js';
 export { checkedKey } from './key.js';
-export type { ArtifactContent, ArtifactDescription, ArtifactStore, PutOptions, PutResult } from './artifact-store.js';
+export type {
+  ArtifactContent,
+  ArtifactDescription,
+  ArtifactStore,
+  DeleteOptions,
+  ListOptions,
+  PutOptions,
+  PutResult,
+  ReadOptions,
+} from './artifact-store.js';

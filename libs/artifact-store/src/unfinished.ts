@@ -25,10 +25,11 @@ export async function removeAbandoned(folder: string): Promise<void> {
   }
 }
 
-function isAbandoned(name: string, modifyTimeMs: number): boolean {
+/** Whether nobody will finish the write of this name, last changed at `modifyTimeMs`. */
+export function isAbandoned(name: string, modifyTimeMs: number, foreignMs: number = abandonedAfterMs): boolean {
   if (Date.now() - modifyTimeMs > abandonedAfterMs) return true;
   const [writer, pid] = name.split('_');
-  if (writer !== host) return false;
+  if (writer !== host) return Date.now() - modifyTimeMs > foreignMs;
   // A restarted container gives its processes the same ids again.
   if (Number(pid) === process.pid) return modifyTimeMs < performance.timeOrigin;
   return !isAlive(Number(pid));
