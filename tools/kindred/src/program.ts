@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addDataset } from './commands/dataset.js';
 import { addDemo } from './commands/demo.js';
 import { addEmbed } from './commands/embed.js';
+import { addModels } from './commands/models.js';
 import { addNeighbors } from './commands/neighbors.js';
 import { addPretext } from './commands/pretext.js';
 import { addRuns } from './commands/runs.js';
@@ -21,6 +22,6 @@ export function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitCodeHelp)
     .exitOverride();
-  for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors]) add(program);
+  for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors, addModels]) add(program);
   return program;
 }
