@@ -79,3 +79,89 @@ describe.each(samples)('%s', (_name, sample, read) => {
     );
   });
 });
+
+describe('small files that ask for much', () => {
+  const text = (value: string): Buffer => Buffer.from(`X${String.fromCharCode(value.length)}\0\0\0${value}`, 'latin1');
+  const storageBytes = 8 * 2 ** 20;
+  const fails = (read: () => unknown, code: string): void => {
+    const before = process.memoryUsage().arrayBuffers;
+    expect(read).toThrow(expect.objectContaining({ code }) as Error);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * storageBytes);
+  };
+
+  /** A checkpoint of one storage, misaligned in memory, and `count` tensors that each want all of it, with these strides. */
+  const manyTensors = (count: number, stride: number): Uint8Array => {
+    const elements = storageBytes / 4;
+    const int = (value: number): Buffer => {
+      const bytes = Buffer.alloc(5, 'J');
+      bytes.writeInt32LE(value, 1);
+      return bytes;
+    };
+    const operators = (codes: string): Buffer => Buffer.from(codes, 'latin1');
+    const shape = stride === 1 ? [int(elements), operators('\x85')] : [int(elements / 2), operators('\x85')];
+    const pickle = Buffer.concat([
+      operators('\x80\x02]q\0ctorch._utils\n_rebuild_tensor_v2\nq\x01(('),
+      ...[text('storage'), operators('ctorch\nFloatStorage\n'), text('0'), text('cpu'), int(elements), operators('tQ')],
+      ...[int(0), ...shape, int(stride), operators('\x85\x89Ntq\x02h\0(')],
+      operators('h\x01h\x02R'.repeat(count)),
+      operators('e.'),
+    ]);
+    const file = writeStoredZip([
+      { name: 'x/data.pkl', data: pickle },
+      { name: 'x/data/0', data: new Uint8Array(storageBytes) },
+    ]);
+    const shifted = new Uint8Array(file.length + 1);
+    shifted.set(file, 1);
+    return shifted.subarray(1);
+  };
+
+  it('one storage for 20,000 tensors is kept once', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const tensors = readPytorchFile(manyTensors(20_000, 1));
+    expect(tensors).toHaveLength(20_000);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * storageBytes);
+  });
+
+  it('strided copies end at twice the file', () => {
+    fails(() => readPytorchFile(manyTensors(20_000, 2)), 'RESOURCE_EXHAUSTED');
+  });
+
+  it('two million empty dicts', () => {
+    const data = Buffer.concat([Buffer.from([0x80, 2]), Buffer.alloc(2_000_000, '}'), Buffer.from('.')]);
+    fails(() => readPytorchFile(writeStoredZip([{ name: 'x/data.pkl', data }])), 'RESOURCE_EXHAUSTED');
+  });
+
+  it('a thousand zip entries that share their bytes', () => {
+    const names = Array.from({ length: 1000 }, (_, i) => `x/data/${i}`);
+    const file = writeStoredZip([
+      ...names.map((name) => ({ name, data: new Uint8Array() })),
+      { name: 'x/data/last', data: new Uint8Array(storageBytes) },
+    ]);
+    const view = new DataView(file.buffer);
+    const directory = view.getUint32(file.length - 22 + 16, true);
+    // Each entry of the directory points to the one of the data.
+    let at = directory;
+    const step = (entry: number): number => entry + 46 + view.getUint16(entry + 28, true);
+    for (let i = 0; i < names.length; i++) at = step(at);
+    const shared = file.slice(at + 16, at + 28);
+    const offset = view.getUint32(at + 42, true);
+    for (let i = 0, entry = directory; i < names.length; i++, entry = step(entry)) {
+      file.set(shared, entry + 16);
+      view.setUint32(entry + 42, offset, true);
+    }
+    fails(() => readStoredZip(file), 'DATA_LOSS');
+  });
+
+  it('ten thousand safetensors that share their bytes', () => {
+    const header = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, i) => [
+        i,
+        { dtype: 'F32', shape: [storageBytes / 4], data_offsets: [0, storageBytes] },
+      ]),
+    );
+    const json = Buffer.from(`${JSON.stringify(header)} `);
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    fails(() => decodeSafetensors(Buffer.concat([length, json, Buffer.alloc(storageBytes)])), 'DATA_LOSS');
+  });
+});

@@ -1,4 +1,4 @@
-// File formats, as pure functions over bytes: .npy, safetensors, TensorBoard's event files, PyTorch checkpoints.
+// File formats, as pure functions over bytes: .npy, safetensors, TensorBoard's event files, SavedModel, ONNX, PyTorch checkpoints.
 
 // Tensors
 export {
@@ -23,6 +23,19 @@ export type { SafetensorsContent } from './safetensors.js';
 // TensorBoard
 export { decodeEventFile, encodeEventFile } from './event-file.js';
 export type { ScalarEvent } from './event-file.js';
+
+// Graphs
+export { encodeSavedModel, graphAttributeTypes, graphDataTypes } from './saved-model.js';
+export type {
+  GraphAttribute,
+  GraphConstant,
+  GraphNode,
+  GraphSignature,
+  GraphTensor,
+  SavedModel,
+} from './saved-model.js';
+export { encodeOnnxModel, onnxDataTypes } from './onnx-model.js';
+export type { OnnxAttributeValue, OnnxDataType, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './onnx-model.js';
 
 // PyTorch
 export {

@@ -1,4 +1,5 @@
 // A reader of pickles (protocol 2) that only builds data: opcodes outside the list below are errors, and nothing is called.
+import { KindredError } from '@kindred/errors';
 import { damaged, unsupported } from './damage.js';
 
 const format = 'pickle';
@@ -19,8 +20,13 @@ export interface PickleHost {
 }
 
 const mark = Symbol('mark');
+/** A state_dict takes about 40 opcodes a tensor. Each may make an empty dict, a hundred times as large in memory as on disk. */
+const maxOpcodes = 1_000_000;
 
-/** Reads one pickle. DATA_LOSS when it is cut short or malformed, INVALID_ARGUMENT for an opcode or class not allowed. */
+/**
+ * Reads one pickle. DATA_LOSS when it is cut short or malformed, INVALID_ARGUMENT for an opcode or class not allowed,
+ * RESOURCE_EXHAUSTED past a million opcodes.
+ */
 export function readPickle(bytes: Uint8Array, host: PickleHost, name: string): unknown {
   return new PickleMachine(bytes, host, name).run();
 }
@@ -40,12 +46,16 @@ class PickleMachine {
   }
 
   run(): unknown {
-    for (;;) {
+    for (let count = 0; count < maxOpcodes; count++) {
       const position = this.at;
       const opcode = String.fromCharCode(this.byte());
       if (opcode === '.') return this.pop();
       this.step(opcode, position);
     }
+    throw new KindredError(
+      'RESOURCE_EXHAUSTED',
+      `${this.name}: got over ${maxOpcodes} opcodes; allowed: ${maxOpcodes}`,
+    );
   }
 
   private step(opcode: string, position: number): void {

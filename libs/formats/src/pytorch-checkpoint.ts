@@ -7,7 +7,7 @@ import type { PickleKey, PickleValue } from './pickle-value.js';
 import { writePickle } from './pickle-writer.js';
 import { gatherStrided } from './strided.js';
 import { bytesPerElement, elementBytes, elementCount, viewElements } from './tensor.js';
-import type { NamedTensors, Tensor, TensorDtype } from './tensor.js';
+import type { NamedTensors, Tensor, TensorDataByDtype, TensorDtype } from './tensor.js';
 import { readStoredZip, writeStoredZip } from './zip-archive.js';
 
 const format = 'PyTorch checkpoint';
@@ -31,8 +31,8 @@ export interface PytorchCheckpoint {
 
 interface Storage {
   readonly dtype: TensorDtype;
-  readonly count: number;
-  readonly bytes: Uint8Array;
+  /** Made once: tensors are views of it, however many a pickle asks for. */
+  readonly data: TensorDataByDtype[TensorDtype];
 }
 
 /**
@@ -140,7 +140,7 @@ function loadStorage(
       `storage ${key}: got ${bytes.length} bytes for ${count as number} elements of ${dtype}`,
     );
   }
-  const storage = loaded.get(key) ?? { dtype, count: count as number, bytes };
+  const storage = loaded.get(key) ?? { dtype, data: viewElements(dtype, bytes, 0, count as number) };
   if (storage.dtype !== dtype)
     throw damaged(format, name, `storage ${key} is used as ${storage.dtype} and as ${dtype}`);
   loaded.set(key, storage);
@@ -153,7 +153,7 @@ function rebuild(args: readonly unknown[], budget: { bytesLeft: number }, name: 
   const sound =
     typeof storage === 'object' &&
     storage !== null &&
-    'bytes' in storage &&
+    'data' in storage &&
     count !== null &&
     Array.isArray(strides) &&
     strides.length === shape.length &&
@@ -163,20 +163,17 @@ function rebuild(args: readonly unknown[], budget: { bytesLeft: number }, name: 
     throw damaged(format, name, '_rebuild_tensor_v2 has arguments that are no storage, offset, size and stride');
   const last =
     count === 0 ? offset - 1 : shape.reduce((at, length, i) => at + (length - 1) * (strides[i] ?? 0), offset);
-  if (!(last < storage.count) || count > storage.count) {
+  if (!(last < storage.data.length) || count > storage.data.length) {
     throw damaged(
       format,
       name,
-      `a tensor [${shape.join(', ')}] at offset ${offset} lies outside its storage of ${storage.count} elements`,
+      `a tensor [${shape.join(', ')}] at offset ${offset} lies outside its storage of ${storage.data.length} elements`,
     );
   }
-  const { dtype, bytes } = storage;
+  const { dtype, data } = storage;
   if (isRowMajor(shape, strides)) {
-    return {
-      dtype,
-      shape: [...shape],
-      data: viewElements(dtype, bytes, (count === 0 ? 0 : offset) * bytesPerElement(dtype), count),
-    };
+    const start = count === 0 ? 0 : offset;
+    return { dtype, shape: [...shape], data: data.subarray(start, start + count) as typeof data };
   }
   budget.bytesLeft -= count * bytesPerElement(dtype);
   if (budget.bytesLeft < 0) {
@@ -185,11 +182,7 @@ function rebuild(args: readonly unknown[], budget: { bytesLeft: number }, name: 
       `${name}: its strided tensors are together over twice as large as the file`,
     );
   }
-  return {
-    dtype,
-    shape: [...shape],
-    data: gatherStrided(viewElements(dtype, bytes, 0, storage.count), offset, shape, strides),
-  };
+  return { dtype, shape: [...shape], data: gatherStrided(data, offset, shape, strides) };
 }
 
 function isRowMajor(shape: readonly number[], strides: readonly number[]): boolean {

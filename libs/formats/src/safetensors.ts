@@ -9,7 +9,7 @@ import {
   tensorDtypes,
   viewElements,
 } from './tensor.js';
-import type { NamedTensors, Tensor } from './tensor.js';
+import type { NamedTensors, Tensor, TensorDtype } from './tensor.js';
 
 const format = 'safetensors';
 /** The limit of the format's own reader (MAX_HEADER_SIZE). */
@@ -64,7 +64,7 @@ export function encodeSafetensors(
  */
 export function decodeSafetensors(bytes: Uint8Array, name = 'tensors'): SafetensorsContent {
   const { header, start } = parseHeader(bytes, name);
-  const tensors = new Map<string, Tensor>();
+  const found: { key: string; dtype: TensorDtype; shape: readonly number[]; count: number; start: number }[] = [];
   const ranges: [number, number, string][] = [];
   let metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header)) {
@@ -86,9 +86,16 @@ export function decodeSafetensors(bytes: Uint8Array, name = 'tensors'): Safetens
       );
     }
     ranges.push([range[0], range[1], key]);
-    tensors.set(key, { dtype, shape, data: viewElements(dtype, bytes, start + range[0], count) });
+    found.push({ key, dtype, shape, count, start: start + range[0] });
   }
+  // Before any elements are taken: where memory is not aligned they are copies, and ranges may overlap.
   checkCoverage(ranges, bytes.length - start, name);
+  const tensors = new Map(
+    found.map(({ key, dtype, shape, count, start: from }): [string, Tensor] => [
+      key,
+      { dtype, shape, data: viewElements(dtype, bytes, from, count) },
+    ]),
+  );
   return { tensors, metadata };
 }
 

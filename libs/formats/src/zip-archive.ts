@@ -34,6 +34,7 @@ export function readStoredZip(bytes: Uint8Array, archive = 'archive'): Map<strin
     throw unsupported(format, archive, 'is a zip64 archive; allowed: under 4 GiB and 65,535 entries');
   }
   const entries = new Map<string, Uint8Array>();
+  let total = 0;
   let at = directory;
   for (let i = 0; i < count; i++) {
     if (at + 46 > end || view.getUint32(at, true) !== centralSignature) {
@@ -44,6 +45,9 @@ export function readStoredZip(bytes: Uint8Array, archive = 'archive'): Map<strin
     if (next > end) throw damaged(format, archive, `entry ${i} of ${count} runs past the directory`);
     const name = Buffer.from(bytes.subarray(at + 46, at + 46 + nameBytes)).toString('utf8');
     if (entries.has(name)) throw damaged(format, archive, `entry '${name}' is there twice`);
+    // Entries that share their bytes would make work without end of a small file.
+    total += view.getUint32(at + 20, true);
+    if (total > bytes.length) throw damaged(format, archive, `its entries are together over its ${bytes.length} bytes`);
     entries.set(name, entryData(bytes, view, at, directory, `${archive}:${name}`));
     at = next;
   }
