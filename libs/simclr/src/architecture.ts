@@ -4,8 +4,11 @@ import { invalidField } from '@kindred/errors';
 /** The two ResNet-18 forms of SCAN's reference: `cifar` for small images of any size, `stl` for 96×96 ones. */
 export type BackboneForm = 'cifar' | 'stl';
 
-/** `mlp` is SimCLR's two-layer projection head (SimCLR §4.2), `linear` a single layer. */
-export type HeadKind = 'mlp' | 'linear';
+/**
+ * `mlp` is SimCLR's two-layer projection head (SimCLR §4.2), `linear` a single layer. `none` is a backbone that came without one:
+ * its embedding is the backbone's vector at unit length, so that `featureDim` is 8·width.
+ */
+export type HeadKind = 'mlp' | 'linear' | 'none';
 
 /** A contrastive model: ResNet-18 backbone, projection head, L2-normalised output. */
 export interface Architecture {
@@ -39,9 +42,15 @@ export function createArchitecture(options: Partial<Architecture> = {}): Archite
   const result = { ...defaultArchitecture, ...options };
   oneOf('architecture.backbone', result.backbone, ['resnet18']);
   oneOf('architecture.form', result.form, ['cifar', 'stl']);
-  oneOf('architecture.head', result.head, ['mlp', 'linear']);
+  oneOf('architecture.head', result.head, ['mlp', 'linear', 'none']);
   whole('architecture.width', result.width, maxWidth);
   whole('architecture.featureDim', result.featureDim, maxFeatureDim);
+  if (result.head === 'none' && result.featureDim !== backboneDim(result)) {
+    throw invalidField(
+      'architecture.featureDim',
+      `got ${result.featureDim}; allowed without a head: ${backboneDim(result)}, 8·width`,
+    );
+  }
   return Object.freeze(result);
 }
 

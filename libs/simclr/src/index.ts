@@ -34,5 +34,5 @@ export { learningRate } from './schedules.js';
 export type { LearningRateSchedule, WarmUp } from './schedules.js';
 
 // Keeping it
-export { decodeModelFile, encodeModelFile } from './model-file.js';
+export { decodeModelFile, encodeModelFile, namedTensors } from './model-file.js';
 export type { ModelFile } from './model-file.js';

@@ -21,21 +21,25 @@ export interface ModelFile {
 const formatName = 'kindred-model';
 const formatVersion = '1';
 
+/**
+ * The tensors of a model as PyTorch's `state_dict` has them: its order, its shapes, `num_batches_tracked` as int64.
+ * @throws KindredError INVALID_ARGUMENT when `parameters` are not exactly those of `architecture`.
+ */
+export function namedTensors(architecture: Architecture, parameters: StateDict): Map<string, Tensor> {
+  checkStateDict(architecture, parameters);
+  return new Map(
+    modelSpecification(architecture).map(({ name, shape, kind }): [string, Tensor] => {
+      const values = parameters[name] as Float32Array;
+      if (kind !== 'batch-count') return [name, { dtype: 'F32', shape, data: values }];
+      return [name, { dtype: 'I64', shape, data: BigInt64Array.from(values, (value) => BigInt(value)) }];
+    }),
+  );
+}
+
 /** The bytes of `model.safetensors`; `num_batches_tracked` is int64 there, as in PyTorch. */
 export function encodeModelFile(model: ModelFile): Uint8Array {
-  checkStateDict(model.architecture, model.parameters);
-  const tensors = new Map<string, Tensor>();
-  for (const { name, shape, kind } of modelSpecification(model.architecture)) {
-    const values = model.parameters[name] as Float32Array;
-    tensors.set(
-      name,
-      kind === 'batch-count'
-        ? { dtype: 'I64', shape, data: BigInt64Array.from(values, (value) => BigInt(value)) }
-        : { dtype: 'F32', shape, data: values },
-    );
-  }
-  const { architecture, normalisation, cropSize, origin } = model;
-  return encodeSafetensors(tensors, {
+  const { architecture, parameters, normalisation, cropSize, origin } = model;
+  return encodeSafetensors(namedTensors(architecture, parameters), {
     format: formatName,
     version: formatVersion,
     architecture: JSON.stringify(architecture),

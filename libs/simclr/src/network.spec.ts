@@ -19,6 +19,16 @@ describe('forward', () => {
     expect(updatedStatistics).toEqual({});
   });
 
+  it('without a head gives the backbone’s vector at unit length', () => {
+    const architecture = createArchitecture({ width: 2, head: 'none', featureDim: 16 });
+    const { backbone, embedding } = forward(architecture, tensors(architecture), images(2, 8, 8));
+    const [vectors, units] = [backbone.dataSync(), embedding.dataSync()];
+    for (const row of [0, 16]) {
+      const norm = Math.hypot(...vectors.slice(row, row + 16));
+      for (let i = row; i < row + 16; i++) expect(units[i]).toBeCloseTo((vectors[i] ?? NaN) / norm, 5);
+    }
+  });
+
   it('takes the batch into the running statistics when training', () => {
     const architecture = createArchitecture({ width: 1 });
     const parameters = tensors(architecture);
@@ -67,12 +77,16 @@ describe('forward', () => {
 });
 
 describe('createArchitecture', () => {
-  it.each([{ width: 0 }, { width: 1.5 }, { featureDim: -1 }, { head: 'none' as never }, { form: 'imagenet' as never }])(
-    'refuses %o',
-    (options) => {
-      expect(() => createArchitecture(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
-    },
-  );
+  it.each([
+    { width: 0 },
+    { width: 1.5 },
+    { featureDim: -1 },
+    { head: 'two' as never },
+    { head: 'none' as const },
+    { form: 'imagenet' as never },
+  ])('refuses %o', (options) => {
+    expect(() => createArchitecture(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
 });
 
 function tensors(architecture: Architecture): Record<string, tf.Tensor> {

@@ -136,6 +136,7 @@ function project(
 ): tf.Tensor2D {
   const linear = (name: string, x: tf.Tensor2D): tf.Tensor2D =>
     operations.linear(x, get(`${name}.weight`) as tf.Tensor2D, get(`${name}.bias`) as tf.Tensor1D);
+  if (head === 'none') return features;
   if (head === 'linear') return linear('contrastive_head', features);
   return linear('contrastive_head.2', operations.relu(linear('contrastive_head.0', features)));
 }

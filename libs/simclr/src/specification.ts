@@ -36,10 +36,12 @@ export function modelSpecification(architecture: Architecture): readonly Paramet
   const { width, head, featureDim } = architecture;
   const dim = backboneDim(architecture);
   const stages = [1, 2, 4, 8].flatMap((factor, index) => stage(index + 1, width, width * factor));
-  const projection =
-    head === 'linear'
-      ? linear('contrastive_head', dim, featureDim)
-      : [...linear('contrastive_head.0', dim, dim), ...linear('contrastive_head.2', dim, featureDim)];
+  const projections = {
+    mlp: [...linear('contrastive_head.0', dim, dim), ...linear('contrastive_head.2', dim, featureDim)],
+    linear: linear('contrastive_head', dim, featureDim),
+    none: [],
+  };
+  const projection = projections[head];
   return [convolution('backbone.conv1', 3, width, 3), ...norm('backbone.bn1', width), ...stages, ...projection];
 }
 
