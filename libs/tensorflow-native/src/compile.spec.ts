@@ -167,7 +167,7 @@ describe('the training step', () => {
   const views = Uint8Array.from({ length: 8 * 18 * 21 * 3 }, (_, i) => (Math.imul(i, 2654435761) >>> 11) & 255);
 
   it.each([
-    // (At 4 channels TensorFlow chooses other kernels in graphs than for single operations.)
+    // (Where channels are no multiple of 16, graphs get BatchNorm with its ReLU as one kernel of oneDNN's: docs/decisions/0004.)
     ['TensorFlow’s kernels first, ours behind', 8, 'cifar', 18],
     ['our own', 32, 'cifar', 18],
     ['the STL stem', 16, 'stl', 96],

@@ -3,12 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KindredError } from '@kindred/errors';
-import { encodeSavedModel, graphTag, pruneGraph } from './graph.js';
-import { applyPrecision } from './mixed-precision.js';
-import { attribute, attributeTypes, dataTypes } from './native.js';
+import { encodeSavedModel, graphTag } from './graph.js';
+import { dataTypes } from './native.js';
+import { programGraph } from './program-graph.js';
 import { checkInput } from './tensor-values.js';
-import { traceFunction } from './trace.js';
-import type { GraphNode } from './graph.js';
 import type { NativeBackend, TensorMetadata } from './native.js';
 import type { ProgramDefinition } from './program-definition.js';
 import type { TensorFlowRuntime } from './runtime.js';
@@ -38,59 +36,18 @@ export interface CompiledProgram {
 }
 /**
  * Compiles a program. The graph passes through a folder below the system's temporary one, removed before this returns.
- * Results are those of the calls made one by one, bit for bit, where the function divides by no constant and multiplies by no two in
- * a row: TensorFlow's graph optimizer makes one multiplication of such.
+ * Results are those of the calls made one by one, bit for bit, where TensorFlow's graph optimizer merges no operations: it makes one
+ * multiplication of a division by a constant and of two constant factors, and one kernel of a convolution with its BatchNorm in
+ * eval mode, and of BatchNorm with its ReLU (docs/decisions/0004).
  *
  * @throws KindredError FAILED_PRECONDITION naming the operation that can't be recorded.
  */
 export function compile(runtime: TensorFlowRuntime, definition: ProgramDefinition): CompiledProgram {
-  const nodes: GraphNode[] = [doneNode];
-  const targets: string[] = [];
-  for (const [name, shape] of Object.entries(definition.state)) {
-    nodes.push(...variableNodes(name, shape));
-    targets.push(`set/${name}`, `get/${name}`);
-  }
-  const outputNames: Record<string, string[]> = {};
-  for (const [name, fn] of Object.entries(definition.functions)) {
-    const trace = traceFunction(runtime.backend, name, definition, fn);
-    nodes.push(...applyPrecision(trace.nodes, fn.precision ?? 'float32'));
-    outputNames[name] = trace.outputs;
-    targets.push(...trace.outputs.map((output) => `${name}/output/${output}`));
-  }
-  const pruned = pruneGraph(nodes, targets);
-  const session = loadGraph(runtime.backend, encodeSavedModel(pruned));
-  return createProgram(runtime.backend, definition, session, outputNames, pruned.length);
+  const { nodes, outputs } = programGraph(runtime, definition);
+  const session = loadGraph(runtime.backend, encodeSavedModel(nodes));
+  return createProgram(runtime.backend, definition, session, outputs, nodes.length);
 }
-// What a write of state gives back, since only tensors can be fetched.
-const doneNode: GraphNode = {
-  name: 'set/done',
-  op: 'Const',
-  attributes: [],
-  inputs: [],
-  constant: { dtype: dataTypes.float32, shape: [], bytes: new Uint8Array(4) },
-};
 
-/** A variable with the nodes that write it (`set/…`, fed by `value/…`) and read it (`get/…`). */
-function variableNodes(name: string, shape: readonly number[]): GraphNode[] {
-  const dtype = attribute.type('dtype', 'float32');
-  const shapeAttribute = { name: 'shape', type: attributeTypes.shape, value: shape };
-  const node = (nodeName: string, op: string, attributes: GraphNode['attributes'], inputs: string[]): GraphNode => ({
-    name: nodeName,
-    op,
-    attributes,
-    inputs,
-    constant: null,
-  });
-  return [
-    node(`variable/${name}`, 'VarHandleOp', [attribute.string('shared_name', name), dtype, shapeAttribute], []),
-    node(`value/${name}`, 'Placeholder', [dtype, shapeAttribute], []),
-    // A fed tensor may share memory with a JavaScript array; the variable must own its own.
-    node(`copy/${name}`, 'DeepCopy', [attribute.type('T', 'float32')], [`value/${name}`]),
-    node(`assign/${name}`, 'AssignVariableOp', [dtype], [`variable/${name}`, `copy/${name}`]),
-    node(`set/${name}`, 'Identity', [attribute.type('T', 'float32')], ['set/done', `^assign/${name}`]),
-    node(`get/${name}`, 'ReadVariableOp', [dtype], [`variable/${name}`]),
-  ];
-}
 function loadGraph(backend: NativeBackend, bytes: Uint8Array): number {
   const folder = mkdtempSync(join(tmpdir(), `kindred-graph-${process.pid}-`));
   try {
@@ -112,7 +69,7 @@ function createProgram(
   backend: NativeBackend,
   definition: ProgramDefinition,
   session: number,
-  outputNames: Readonly<Record<string, string[]>>,
+  outputNames: Readonly<Record<string, readonly string[]>>,
   operationCount: number,
 ): CompiledProgram {
   const { binding } = backend;

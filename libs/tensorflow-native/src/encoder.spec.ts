@@ -1,10 +1,11 @@
 // The encoder: any number and size of images, batches cut without a trace, refusals, no leaks.
-import { createArchitecture, initialParameters } from '@kindred/simclr';
+import { createArchitecture, initialParameters, modelSpecification, toTensorFlowLayout } from '@kindred/simclr';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createEncoder } from './encoder.js';
+import { createEncoder, encoderProgram } from './encoder.js';
 import { loadTensorFlow } from './runtime.js';
 import { largestDifference } from './spec/golden-weights.js';
+import { runEagerly } from './trace.js';
 import { createTrainer } from './trainer.js';
 
 const architecture = createArchitecture({ width: 4, featureDim: 16 });
@@ -40,6 +41,22 @@ describe('createEncoder', () => {
       const together = all.embedding.subarray(row * encoder.featureDim, (row + 1) * encoder.featureDim);
       expect(largestDifference(alone.embedding, together)).toBeLessThan(1e-5);
     }
+  });
+
+  it('gives what the same operations give one by one, but for the BatchNorms that TensorFlow folds into convolutions', () => {
+    const runtime = loadTensorFlow();
+    const state: Record<string, Float32Array> = {};
+    for (const { name, shape, kind } of modelSpecification(architecture)) {
+      if (kind !== 'batch-count') state[name] = toTensorFlowLayout(parameters[name] as Float32Array, shape, kind);
+    }
+    const definition = encoderProgram(architecture, normalisation, runtime);
+    const shapes = { images: [5, 18, 21, 3] };
+    const eager = runEagerly(runtime, definition, 'embed', state, { images: images(5, 18, 21) }, shapes).outputs;
+    const compiled = encoder.embed(images(5, 18, 21), 5, 18, 21);
+    const unit = 2 ** -24;
+    // Unit vectors: a few roundings of float32. Without the folding this would be 0 (docs/decisions/0004).
+    expect(largestDifference(compiled.embedding, eager['embedding']?.dataSync() ?? [])).toBeLessThan(8 * unit);
+    tf.dispose(Object.values(eager));
   });
 
   it('gives what a trainer with the same parameters evaluates to', () => {

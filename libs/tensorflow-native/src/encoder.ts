@@ -14,7 +14,8 @@ import { embeddingFunction, toEmbeddings } from './embedding-function.js';
 import { createNativeOperations } from './operations.js';
 import { loadTensorFlow } from './runtime.js';
 import type { Embeddings } from './embedding-function.js';
-import type { TensorFlowOptions } from './runtime.js';
+import type { ProgramDefinition } from './program-definition.js';
+import type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 
 /** What an encoder is made from. */
 export interface EncoderOptions {
@@ -40,6 +41,7 @@ export interface Encoder {
 
 // Above this a batch gains nothing on a CPU and its feature maps leave the caches.
 const defaultMaxBatchImages = 256;
+const stlSide = 96;
 
 /**
  * Compiles the network in eval mode, for any number of images (and in the CIFAR form any size of image) a call.
@@ -55,17 +57,7 @@ export function createEncoder(options: EncoderOptions): Encoder {
   }
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
-  const side = architecture.form === 'stl' ? stlSide : -1;
-  const embedding = embeddingFunction(architecture, normalisation, createNativeOperations(runtime), runtime.backend, [
-    -1,
-    side,
-    side,
-    3,
-  ]);
-  const program = compile(runtime, {
-    state: Object.fromEntries(specification.map(({ name, shape, kind }) => [name, tensorFlowShape(shape, kind)])),
-    functions: { embed: embedding },
-  });
+  const program = compile(runtime, encoderProgram(architecture, normalisation, runtime));
   program.setState(
     Object.fromEntries(
       specification.map(({ name, shape, kind }) => [
@@ -110,4 +102,19 @@ export function createEncoder(options: EncoderOptions): Encoder {
   };
 }
 
-const stlSide = 96;
+/** The network in eval mode as a program: function `embed` over the parameters and running statistics. */
+export function encoderProgram(
+  architecture: Architecture,
+  normalisation: Normalisation,
+  runtime: TensorFlowRuntime,
+): ProgramDefinition {
+  const side = architecture.form === 'stl' ? stlSide : -1;
+  const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
+  const operations = createNativeOperations(runtime);
+  return {
+    state: Object.fromEntries(specification.map(({ name, shape, kind }) => [name, tensorFlowShape(shape, kind)])),
+    functions: {
+      embed: embeddingFunction(architecture, normalisation, operations, runtime.backend, [-1, side, side, 3]),
+    },
+  };
+}

@@ -3,7 +3,9 @@ import { exactTopK, weightedKnn } from '@kindred/memory-bank';
 import { readGoldenJson, readGoldenNpy } from '@kindred/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createNeighbourSearch } from './neighbour-search.js';
+import { createNeighbourSearch, nearestProgram } from './neighbour-search.js';
+import { loadTensorFlow } from './runtime.js';
+import { runEagerly } from './trace.js';
 
 const search = createNeighbourSearch();
 afterAll(() => search.dispose());
@@ -29,6 +31,19 @@ describe('neighbour search', () => {
     expect(found.k).toBe(expected.k);
     expect(found.positions).toEqual(expected.positions);
     found.scores.forEach((score, i) => expect(score).toBeCloseTo(expected.scores[i] ?? Number.NaN, 5));
+  });
+
+  it('finds what the same operations find one by one, bit for bit', () => {
+    const runtime = loadTensorFlow();
+    const [bank, queries] = [table(300, 16, 1), table(70, 16, 2)];
+    const found = search.find({ bank, queries, dimension: 16, k: 10 });
+    const shapes = { queries: [70, 16] };
+    const definition = nearestProgram(runtime, 300, 16, 10);
+    const { scores, positions } = runEagerly(runtime, definition, 'nearest', { bank }, { queries }, shapes).outputs;
+    expect(found.scores).toEqual(scores?.dataSync());
+    expect(found.positions).toEqual(positions?.dataSync());
+    scores?.dispose();
+    positions?.dispose();
   });
 
   it('lets the first of equal rows win, and forgets the bank before', () => {

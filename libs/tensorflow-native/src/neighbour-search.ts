@@ -7,7 +7,8 @@ import { float } from './execution.js';
 import { attribute } from './native.js';
 import { loadTensorFlow } from './runtime.js';
 import type { CompiledProgram } from './compile.js';
-import type { TensorFlowOptions } from './runtime.js';
+import type { ProgramDefinition } from './program-definition.js';
+import type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 
 /** What is searched, and for what; rows are float32 vectors of `dimension` numbers. */
 export interface NeighbourQuery {
@@ -48,24 +49,7 @@ export function createNeighbourSearch(tensorFlow?: TensorFlowOptions): Neighbour
       oldest[1].dispose();
       kept.delete(oldest[0]);
     }
-    const program = compile(runtime, {
-      state: { bank: [size, dimension] },
-      functions: {
-        nearest: {
-          inputs: { queries: { dtype: 'float32', shape: [-1, dimension] } },
-          call: ({ bank }, { queries }) => {
-            const similarities = tf.matMul(queries as tf.Tensor2D, bank as tf.Tensor2D, false, true);
-            const [scores, positions] = runtime.backend.executeMultipleOutputs(
-              'TopKV2',
-              [attribute.bool('sorted', true), float, attribute.type('Tk', 'int32')],
-              [similarities, tf.scalar(k, 'int32')],
-              2,
-            ) as [tf.Tensor, tf.Tensor];
-            return { outputs: { scores, positions } };
-          },
-        },
-      },
-    });
+    const program = compile(runtime, nearestProgram(runtime, size, dimension, k));
     kept.set(shape, program);
     return program;
   };
@@ -94,6 +78,36 @@ export function createNeighbourSearch(tensorFlow?: TensorFlowOptions): Neighbour
     dispose() {
       for (const program of kept.values()) program.dispose();
       kept.clear();
+    },
+  };
+}
+
+/**
+ * The search as a program: function `nearest` over state `bank: [size, dimension]` takes `queries: [n, dimension]` and gives
+ * `scores` and `positions`, both `[n, k]`.
+ */
+export function nearestProgram(
+  { backend }: Pick<TensorFlowRuntime, 'backend'>,
+  size: number,
+  dimension: number,
+  k: number,
+): ProgramDefinition {
+  return {
+    state: { bank: [size, dimension] },
+    functions: {
+      nearest: {
+        inputs: { queries: { dtype: 'float32', shape: [-1, dimension] } },
+        call: ({ bank }, { queries }) => {
+          const similarities = tf.matMul(queries as tf.Tensor2D, bank as tf.Tensor2D, false, true);
+          const [scores, positions] = backend.executeMultipleOutputs(
+            'TopKV2',
+            [attribute.bool('sorted', true), float, attribute.type('Tk', 'int32')],
+            [similarities, tf.scalar(k, 'int32')],
+            2,
+          ) as [tf.Tensor, tf.Tensor];
+          return { outputs: { scores, positions } };
+        },
+      },
     },
   };
 }

@@ -60,6 +60,23 @@ const convolution: Rule = ({ attributes, inputs: [x, filter] }) => {
   return [{ shape: [n, ...output, filter.shape[3] ?? 0], dtype: x.dtype }];
 };
 
+const product: Rule = ({ attributes, inputs: [a, b] }) => {
+  if (a?.shape.length !== 2 || b?.shape.length !== 2) return null;
+  const rows = a.shape[valueOf(attributes, 'transpose_a') === true ? 1 : 0] ?? 0;
+  const columns = b.shape[valueOf(attributes, 'transpose_b') === true ? 0 : 1] ?? 0;
+  return [{ shape: [rows, columns], dtype: a.dtype }];
+};
+
+const pool: Rule = ({ attributes, inputs: [x] }) => {
+  const sizes = valueOf(attributes, 'ksize') as readonly number[];
+  const strides = valueOf(attributes, 'strides') as readonly number[];
+  if (x === undefined || valueOf(attributes, 'padding') !== 'VALID') return null;
+  if ((valueOf(attributes, 'data_format') ?? 'NHWC') !== 'NHWC') return null;
+  const along = (size: number, axis: number): number =>
+    Math.floor((size - (sizes[axis] ?? 1)) / (strides[axis] ?? 1)) + 1;
+  return [{ ...x, shape: x.shape.map(along) }];
+};
+
 const pad: Rule = ({ inputs: [x], constant }) => {
   const frame = constant(1);
   if (x === undefined || frame === null) return null;
@@ -85,6 +102,9 @@ const rules: Readonly<Record<string, Rule>> = {
   RealDiv: broadcast,
   Cast: ({ attributes, inputs: [x] }) =>
     x === undefined ? null : [{ shape: x.shape, dtype: valueOf(attributes, 'DstT') as number }],
+  MatMul: product,
+  MaxPool: pool,
+  MaxPoolGrad: sameAsFirst,
   Conv2D: convolution,
   Conv2DBackpropInput: shapeFrom(0),
   Conv2DBackpropFilter: shapeFrom(1),

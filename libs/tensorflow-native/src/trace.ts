@@ -42,13 +42,17 @@ export function traceFunction(
   return trace;
 }
 
-/** Runs a function as it would be traced, operation by operation: the judge of the compiled form in specs. */
+/**
+ * Runs a function as it would be traced, operation by operation: the judge of the compiled form in specs. `shapes` gives the
+ * shape of inputs that have sizes of -1.
+ */
 export function runEagerly(
   runtime: TensorFlowRuntime,
   definition: ProgramDefinition,
   name: string,
   state: Readonly<Record<string, Float32Array>>,
   inputs: Readonly<Record<string, Float32Array | Int32Array | Uint8Array>>,
+  shapes: Readonly<Record<string, readonly number[]>> = {},
 ): FunctionResult {
   const fn = requireFunction(definition, name);
   const { backend } = runtime;
@@ -56,7 +60,8 @@ export function runEagerly(
     const values = state[key]?.slice() ?? new Float32Array(0);
     return [key, tensorOf(backend, backend.binding.createTensor(shape, dataTypes.float32, values), shape, 'float32')];
   });
-  const fed = Object.entries(fn.inputs).map(([key, { dtype, shape }]) => {
+  const fed = Object.entries(fn.inputs).map(([key, { dtype, shape: declared }]) => {
+    const shape = shapes[key] ?? declared;
     const values = inputs[key]?.slice() ?? new Float32Array(0);
     return [key, tensorOf(backend, backend.binding.createTensor(shape, dataTypes[dtype], values), shape, dtype)];
   });
