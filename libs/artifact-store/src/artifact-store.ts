@@ -8,7 +8,7 @@ export interface ArtifactDescription {
   readonly size: number;
   /** When it was last written. */
   readonly modifyTime: Date;
-  /** Opaque name of this very content of the key; another after each put. What `ifMatch` takes. */
+  /** Opaque name of the key's content now, for `ifMatch`: another after a put of other content (of the same, perhaps too). */
   readonly etag: string;
   /** SHA-256 of the content, lower-case hexadecimal, where the store has kept it; null otherwise, and always in a list. */
   readonly sha256: string | null;
@@ -90,4 +90,9 @@ export interface ArtifactStore {
   list(prefix: string, options?: ListOptions): AsyncIterable<ArtifactDescription>;
   /** Deletes an object; absent is no error. */
   delete(key: string, options?: DeleteOptions): Promise<void>;
+  /**
+   * Removes what unfinished puts of dead writers have left and that is older; answers how many there were. Nothing of it
+   * was ever visible.
+   */
+  removeUnfinished(olderThanMs: number): Promise<number>;
 }

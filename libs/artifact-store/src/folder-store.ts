@@ -96,6 +96,7 @@ export async function createFolderStore(folder: string): Promise<ArtifactStore> 
         await rm(path, { force: true });
       });
     },
+    removeUnfinished: (olderThanMs) => removeAbandoned(aside, olderThanMs),
   };
 }
 

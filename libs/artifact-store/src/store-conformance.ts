@@ -1,5 +1,5 @@
 // What every artifact store must do; the same suite runs over the folder and over each S3 server.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { ArtifactStore } from './artifact-store.js';
 import { expect, it } from 'vitest';
 
@@ -28,7 +28,9 @@ async function* failing(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array
   throw new Error('source broke');
 }
 
-/** Declares the suite. `open` makes an empty store; `reopen` opens the same one again, as another process would. */
+/**
+ * Declares the suite. `open` makes an empty store; `reopen` opens the same one again, as another process would.
+ */
 export function itConforms(
   open: () => Promise<{ readonly store: ArtifactStore; readonly reopen: () => Promise<ArtifactStore> }>,
 ): void {
@@ -143,7 +145,9 @@ export function itConforms(
     const { store, reopen } = await open();
     const stores = [store, await reopen(), await reopen(), await reopen()];
     const wins = async (options: object): Promise<number> => {
-      const results = await Promise.allSettled(stores.map((each, n) => each.put('c', text(`by ${n}`), options)));
+      const results = await Promise.allSettled(
+        stores.map((each, n) => each.put('c', text(`by ${n}: ${randomUUID()}`), options)),
+      );
       for (const result of results) {
         if (result.status === 'rejected') expect(['ABORTED', 'ALREADY_EXISTS']).toContain(result.reason.code);
       }

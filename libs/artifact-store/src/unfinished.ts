@@ -15,14 +15,18 @@ export function unfinishedName(): string {
 
 /**
  * Removes from `folder` what nobody will finish: files of dead processes of this host (in Kubernetes: of this pod), and
- * of other hosts once an hour old.
+ * of other hosts once an hour old. Answers how many there were.
  */
-export async function removeAbandoned(folder: string): Promise<void> {
+export async function removeAbandoned(folder: string, olderThanMs = 0): Promise<number> {
+  let removed = 0;
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
     const found = await stat(path).catch(() => null);
-    if (found !== null && isAbandoned(name, found.mtimeMs)) await rm(path, { force: true });
+    if (found === null || Date.now() - found.mtimeMs < olderThanMs || !isAbandoned(name, found.mtimeMs)) continue;
+    await rm(path, { force: true });
+    removed++;
   }
+  return removed;
 }
 
 /** Whether nobody will finish the write of this name, last changed at `modifyTimeMs`. */

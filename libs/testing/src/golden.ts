@@ -68,8 +68,8 @@ function readNpy<T extends GoldenData>(path: string): GoldenArray<T> {
   return { shape, data: readers[descriptor as keyof typeof readers](copy) as GoldenData as T };
 }
 
-/** The folder that holds `nx.json`, found upwards from this file. */
-function checkoutRoot(): string {
+/** The folder of this checkout: the one that holds `nx.json`, found upwards from this file. */
+export function checkoutRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'nx.json'))) {
     const parent = dirname(folder);

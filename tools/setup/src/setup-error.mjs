@@ -1,7 +1,13 @@
 // A reason to stop that the person can do something about.
 
 /** Exit codes of `setup.mjs`: what a script that calls it can tell apart. */
-export const ExitCode = /** @type {const} */ ({ failed: 1, usage: 2, missingPackages: 3, damagedDownload: 4 });
+export const ExitCode = /** @type {const} */ ({
+  failed: 1,
+  usage: 2,
+  missingPackages: 3,
+  damagedDownload: 4,
+  unreachable: 5,
+});
 
 /** Stops the set-up with what happened and, in `advice`, what to do about it. */
 export class SetupError extends Error {

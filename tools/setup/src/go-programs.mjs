@@ -1,0 +1,146 @@
+// Programs written in Go that tests, benchmarks and `kindred up --store minio` run: built once from pinned sources, cached by version.
+import { chmodSync, existsSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { outputOf, runLogged } from './command.mjs';
+import { cachedFolder } from './content.mjs';
+import { withLock } from './lock.mjs';
+import { preparePlace } from './place.mjs';
+import { ExitCode, SetupError } from './setup-error.mjs';
+import { isDebian } from './system-packages.mjs';
+
+/** @typedef {{ readonly package: string, readonly version: string }} GoProgram */
+
+/** What can be built, pinned: the import path of the program and the version of its module. */
+export const goPrograms = /** @type {const} */ ({
+  /** S3 server; the last state of a project that was archived in 2026. */
+  minio: { package: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c' },
+  /** S3 client of the same project: what throughput is measured against. */
+  mc: { package: 'github.com/minio/mc', version: 'v0.0.0-20250313080218-cf909e1063a9' },
+  /** The second S3 server of the tests: plain files behind S3. */
+  versitygw: { package: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
+  /** A TCP proxy that delays, cuts and resets. */
+  toxiproxy: { package: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.12.0' },
+});
+
+/** The oldest Go that builds all of them, and the one that is fetched where this machine's is older. */
+const oldestGo = 'go1.25.0';
+const toolchain = 'go1.26.8';
+const unreachable =
+  /dial tcp|no such host|connection refused|i\/o timeout|TLS handshake|Could not resolve|Temporary failure|403 Forbidden/;
+const goAdvice = 'Install Go (Debian: golang-go) and make sure that its module proxy can be reached, then try again.';
+
+/**
+ * The path of a program's executable, built first where it is not cached (minutes for the largest, once a machine).
+ * Go itself is installed with apt-get where it is missing and that is possible; a newer one is fetched where that is too old.
+ * @param {keyof typeof goPrograms} name
+ * @param {{ env?: NodeJS.ProcessEnv, progress?: (words: string) => void }} [options]
+ * @returns {Promise<string>} rejects with a SetupError saying what to do
+ */
+export async function provisionGo(name, { env = process.env, progress = () => {} } = {}) {
+  const program = goPrograms[name];
+  if (program === undefined) {
+    throw new SetupError(`unknown program '${name}'; known: ${Object.keys(goPrograms).join(', ')}`, {
+      exitCode: ExitCode.usage,
+    });
+  }
+  const place = preparePlace('', env);
+  const folder = join(place.cache, 'go-bin', `${name}-${program.version}`);
+  const executable = join(folder, name);
+  if (existsSync(executable)) return executable;
+  await withLock(
+    join(place.cache, 'locks', `go-${name}`),
+    () => cachedFolder(folder, (temporary) => build(name, program, temporary, place.log, progress)),
+    { onWait: (owner) => progress(`waiting for process ${owner}`) },
+  );
+  return executable;
+}
+
+/**
+ * @param {string} name
+ * @param {GoProgram} program
+ * @param {string} folder
+ * @param {string} log
+ * @param {(words: string) => void} progress
+ */
+async function build(name, program, folder, log, progress) {
+  const go = await findGo(log, progress);
+  progress(`building ${name} ${program.version}`);
+  // Nothing of C, no paths of this machine: the program runs wherever it is copied to.
+  const env = { GOBIN: folder, CGO_ENABLED: '0', GOFLAGS: '-trimpath', GOTOOLCHAIN: 'local' };
+  const advice = `${name} could not be built. ${goAdvice}`;
+  await reaching(log, () =>
+    runLogged(log, go, ['install', '-ldflags', '-s -w', `${program.package}@${program.version}`], { env, advice }),
+  );
+  renameSync(join(folder, basename(program.package)), join(folder, name));
+}
+
+/**
+ * A Go that is new enough: this machine's, else a toolchain that any Go can fetch as a module.
+ * @param {string} log
+ * @param {(words: string) => void} progress
+ */
+async function findGo(log, progress) {
+  if (isNewEnough(outputOf('go', ['env', 'GOVERSION']))) return 'go';
+  if (outputOf('go', ['version']) === null) await installGo(log, progress);
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  const module = `golang.org/toolchain@v0.0.1-${toolchain}.${process.platform}-${architecture}`;
+  progress(`fetching ${toolchain}`);
+  await reaching(log, () =>
+    runLogged(log, 'go', ['mod', 'download', module], { env: { GOFLAGS: '' }, advice: goAdvice }),
+  );
+  const folder = join(outputOf('go', ['env', 'GOMODCACHE']) ?? '', module);
+  makeExecutable(join(folder, 'bin'));
+  makeExecutable(join(folder, 'pkg', 'tool'));
+  return join(folder, 'bin', 'go');
+}
+
+/**
+ * @param {string} log
+ * @param {(words: string) => void} progress
+ */
+async function installGo(log, progress) {
+  const osRelease = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
+  if (!isDebian(osRelease) || process.getuid?.() !== 0) {
+    throw new SetupError('missing on this machine: Go', { advice: goAdvice, exitCode: ExitCode.missingPackages });
+  }
+  progress('apt-get install golang-go');
+  const options = { env: { DEBIAN_FRONTEND: 'noninteractive' }, advice: goAdvice };
+  await reaching(log, async () => {
+    await runLogged(log, 'apt-get', ['update'], options);
+    await runLogged(log, 'apt-get', ['install', '-y', '--no-install-recommends', 'golang-go'], options);
+  });
+}
+
+/**
+ * Tells a registry that cannot be reached, without which tests are skipped, from a build that fails.
+ * @param {string} log
+ * @param {() => Promise<void>} work
+ */
+async function reaching(log, work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof SetupError) || !unreachable.test(readFileSync(log, 'utf8').slice(-20_000))) throw error;
+    throw new SetupError(error.message, { advice: error.advice, exitCode: ExitCode.unreachable, cause: error });
+  }
+}
+
+/**
+ * Whether a Go builds all the programs.
+ * @param {string | null} version as `go env GOVERSION` says it, e.g. `go1.26.8`
+ * @returns {boolean}
+ */
+export function isNewEnough(version) {
+  const numbers = (/** @type {string} */ text) => (/^go(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? []).slice(1).map(Number);
+  const [got, wanted] = [numbers(version ?? ''), numbers(oldestGo)];
+  if (got.length === 0) return false;
+  const differing = wanted.findIndex((number, index) => number !== (got[index] || 0));
+  return differing === -1 || (got[differing] || 0) > (wanted[differing] || 0);
+}
+
+/** Modules keep no permissions. @param {string} folder */
+function makeExecutable(folder) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) chmodSync(join(entry.parentPath, entry.name), 0o755);
+  }
+}
