@@ -1,21 +1,19 @@
 // The native addon and its tfjs backend as this library uses them: typed by hand, because the package exports no types for them.
+import { graphAttributeTypes, graphDataTypes } from '@kindred/formats';
+import type { GraphAttribute } from '@kindred/formats';
 import type * as tf from '@tensorflow/tfjs-core';
 
-/** TensorFlow's data type numbers (`tensorflow/core/framework/types.proto`). */
-export const dataTypes = { float32: 1, int32: 3, uint8: 4, bool: 10 } as const;
+/** TensorFlow's data type numbers. */
+export const dataTypes = graphDataTypes;
 
 /** A data type that inputs, state and outputs of a compiled function can have. */
 export type DataType = keyof typeof dataTypes;
 
-/** TensorFlow's attribute type numbers (`TF_AttrType` of its C API). */
-export const attributeTypes = { string: 0, int: 1, float: 2, bool: 3, type: 4, shape: 5 } as const;
+/** TensorFlow's attribute type numbers: files have those of its C API, and so has the addon. */
+export const attributeTypes = graphAttributeTypes;
 
 /** An attribute of an operation, as the addon takes it. */
-export interface OpAttribute {
-  readonly name: string;
-  readonly type: number;
-  readonly value: unknown;
-}
+export type OpAttribute = GraphAttribute;
 
 /** A tensor that an operation gave. */
 export interface TensorMetadata {
