@@ -1,5 +1,6 @@
 // The commands and the options that all of them have.
 import { Command } from 'commander';
+import { addArtifacts } from './commands/artifacts.js';
 import { addDataset } from './commands/dataset.js';
 import { addDemo } from './commands/demo.js';
 import { addEmbed } from './commands/embed.js';
@@ -22,6 +23,7 @@ export function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitCodeHelp)
     .exitOverride();
-  for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors, addModels]) add(program);
+  for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors, addModels, addArtifacts])
+    add(program);
   return program;
 }

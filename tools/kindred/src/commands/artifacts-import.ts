@@ -1,0 +1,119 @@
+// `kindred artifacts import`: a model that was trained elsewhere, to be served here.
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Command } from 'commander';
+import type { ArtifactStore } from '@kindred/artifact-store';
+import { KindredError, invalidField } from '@kindred/errors';
+import { readExperiment } from '@kindred/experiment';
+import { createModelRegistry, runModelKey } from '@kindred/lineage';
+import { withModelFiles } from '../model-files.js';
+import type { ImportRequest, ImportResult } from '../model-files.worker.js';
+import { newVersionOf } from '../new-model-version.js';
+import { parseRunId, readNamedFile } from '../settings.js';
+import { runWithStore } from '../stored.js';
+
+interface ImportOptions {
+  readonly name?: string;
+  readonly form: string;
+  readonly configExp?: string;
+}
+
+/** No ResNet-18 comes near it, and it is read into memory. */
+const maxFileBytes = 2 ** 31;
+
+/** Adds the command. */
+export function addArtifactsImport(artifacts: Command): void {
+  artifacts
+    .command('import <file>')
+    .description("take in a ResNet-18 of others: the reference's or lightly's .pth, .pth.tar or .ckpt, or safetensors")
+    .option('--name <name>', 'name to load it by (default: made from the file name)')
+    .option('--form <form>', 'cifar or stl: the tensors are the same, the network is not', 'cifar')
+    .option(
+      '--config-exp <file>',
+      'experiment file that it was trained with: form, normalisation and crop are taken from it',
+    )
+    .addHelpText(
+      'after',
+      `
+Nothing in the file is executed. Without --config-exp it is served with the reference's normalisation and crop for the form.
+Example:
+  kindred artifacts import simclr_cifar-10.pth.tar --name scan-cifar10
+  kindred embed --model scan-cifar10 cat.png`,
+    )
+    .action((file: string, options: ImportOptions, command: Command) =>
+      runWithStore(command, async (store, { output }) => {
+        const name = parseRunId('--name', options.name ?? nameFrom(file));
+        const request = { file: await readModelFile(file), name: basename(file), settings: await settingsOf(options) };
+        const model = await withModelFiles((models) => models.read(request));
+        const key = await save(store, name, file, model);
+        const { architecture, normalisation, cropSize, leftOut } = model;
+        output.text(`model ${name}: ${JSON.stringify(architecture)}`);
+        output.text(
+          `images: centre crop of ${cropSize} pixels, mean ${normalisation.mean.join(' ')}, deviation ${normalisation.std.join(' ')}` +
+            (options.configExp === undefined && model.format !== 'kindred'
+              ? " (the reference's; --config-exp names others)"
+              : ''),
+        );
+        if (leftOut.length > 0) output.text(`left out, as no embedding needs them: ${leftOut.join(', ')}`);
+        output.text(`use it by: kindred embed --model ${name} IMAGE…`);
+        const { file: _, ...facts } = model;
+        output.result({ name, key, ...facts });
+      }),
+    );
+}
+
+/** Writes the model where the embedding service finds it by name, and registers it. */
+async function save(store: ArtifactStore, name: string, path: string, { file }: ImportResult): Promise<string> {
+  const key = runModelKey(name);
+  const taken = new KindredError('ALREADY_EXISTS', `there is a run or model '${name}' already; choose another --name`, {
+    resource: { type: 'model', name },
+  });
+  if ((await store.describe(`runs/${name}/run.json`)) !== null || (await store.describe(key)) !== null) throw taken;
+  await store.put(key, file, { ifAbsent: true });
+  const version = await newVersionOf(store, key, `imported from ${basename(path)}`);
+  await createModelRegistry(store).register(name, { ...version, source: { kind: 'import', id: basename(path) } });
+  return key;
+}
+
+async function settingsOf({ form, configExp }: ImportOptions): Promise<ImportRequest['settings']> {
+  if (configExp === undefined) {
+    if (form !== 'cifar' && form !== 'stl') throw invalidField('--form', `got '${form}'; allowed: cifar, stl`);
+    return { form };
+  }
+  const experiment = readExperiment({ text: await readNamedFile('--config-exp', configExp), file: configExp });
+  const { crop_size: cropSize, normalize } = experiment.transformation_kwargs;
+  return {
+    form: experiment.model_kwargs.form ?? (experiment.train_db_name === 'stl-10' ? 'stl' : 'cifar'),
+    normalisation: normalize,
+    cropSize,
+  };
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  let handle;
+  try {
+    handle = await open(path);
+    const { size } = await handle.stat();
+    if (size > maxFileBytes) {
+      throw new KindredError('RESOURCE_EXHAUSTED', `${path}: got ${size} bytes; allowed: ${maxFileBytes}`);
+    }
+    return await handle.readFile();
+  } catch (thrown) {
+    if (thrown instanceof KindredError) throw thrown;
+    throw new KindredError('NOT_FOUND', `FILE: '${path}' cannot be read: ${(thrown as Error).message}`, {
+      resource: { type: 'file', name: path },
+      cause: thrown,
+    });
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** A file's name as one for a model: `SimCLR_CIFAR-10.pth.tar` gives `simclr-cifar-10`. */
+function nameFrom(path: string): string {
+  return basename(path)
+    .replace(/(\.(pth|tar|ckpt|pt|safetensors))+$/, '')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '');
+}

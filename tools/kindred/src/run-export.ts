@@ -1,0 +1,186 @@
+// A run as a folder for other tools: the reference's next steps, PyTorch, TensorFlow, ONNX, numpy, and a report of it all.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ArtifactStore } from '@kindred/artifact-store';
+import { KindredError } from '@kindred/errors';
+import { decodeNpyAs } from '@kindred/formats';
+import { runModelKey } from '@kindred/lineage';
+import { createExportFolder, type ExportFolder, type ExportedFile } from './export-folder.js';
+import type { ModelFiles } from './model-files.js';
+import type { ModelFacts, ModelFormat } from './model-files.worker.js';
+import { neighborsKey } from './neighbor-steps.js';
+import { readRunHistory, type EpochFacts, type RunHistory } from './run-history.js';
+
+/** `report.json` of an exported run. Accuracies in percent. */
+export interface RunReport {
+  readonly format: 'kindred-run-report';
+  readonly version: 1;
+  readonly runId: string;
+  readonly state: string;
+  readonly seed: string;
+  readonly createTime: string;
+  readonly updateTime: string;
+  /** With all defaults filled in, in the reference's keys. */
+  readonly experiment: RunHistory['experiment'];
+  readonly model: ModelFacts;
+  readonly metrics: {
+    readonly untrainedKnnTop1: number | null;
+    readonly knnTop1: number | null;
+    readonly bestKnnTop1: number | null;
+    /** Share of mined neighbours, without the image itself, that have its class; null without files or labels. */
+    readonly neighborAccuracyTrain: number | null;
+    readonly neighborAccuracyVal: number | null;
+  };
+  readonly epochs: readonly EpochFacts[];
+  readonly files: readonly ExportedFile[];
+  /** Keys of the artifact store that the run does not have. */
+  readonly missing: readonly string[];
+}
+
+/** How to export. */
+export interface RunExportOptions {
+  /** The reference's `root_dir`: files go to `<to>/<data set>/`. */
+  readonly to: string;
+  /** Whether another run's files there may be replaced. */
+  readonly replace: boolean;
+  /** Told each file before it is made. */
+  readonly onFile: (path: string) => void;
+}
+
+const reportFile = 'report.json';
+/** Where each format of the model goes; TensorFlow Serving wants a folder named by a number. */
+const modelPaths: Readonly<Record<ModelFormat, string>> = {
+  pytorch: 'pretext/model.pth.tar',
+  tensorflow: 'saved_model/1/saved_model.pb',
+  onnx: 'model.onnx',
+};
+
+/**
+ * Writes the folder `<to>/<data set>` and gives its path and report. @throws KindredError NOT_FOUND without such a run,
+ * FAILED_PRECONDITION for one that has no model yet, ALREADY_EXISTS where another run's files are, DATA_LOSS for damaged artifacts.
+ */
+export async function exportRun(
+  store: ArtifactStore,
+  models: ModelFiles,
+  runId: string,
+  options: RunExportOptions,
+): Promise<{ readonly path: string; readonly report: RunReport }> {
+  const history = await readRunHistory(store, runId);
+  const modelKey = runModelKey(runId);
+  if ((await store.describe(modelKey)) === null) {
+    throw new KindredError(
+      'FAILED_PRECONDITION',
+      `run '${runId}' is ${history.state} and has no model yet; export it once it has succeeded`,
+      { resource: { type: 'run', name: runId } },
+    );
+  }
+  const folder = createExportFolder(join(options.to, history.experiment.train_db_name));
+  await checkFree(folder.path, runId, options.replace);
+  const model = await store.get(modelKey);
+  const facts = await models.describe(model);
+  const write = async (path: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> => {
+    options.onFile(path);
+    await folder.write(path, content);
+  };
+  await write('model.safetensors', model);
+  for (const [format, path] of Object.entries(modelPaths) as [ModelFormat, string][]) {
+    await write(path, await models.convert(model, format));
+  }
+  if (history.checkpoint !== null) {
+    const { key, sha256 } = history.checkpoint;
+    const checkpoint = await store.get(key, sha256);
+    const request = { checkpoint, name: key, architecture: facts.architecture, sgd: sgdOf(history) };
+    await write('pretext/checkpoint.pth.tar', await models.checkpoint(request));
+  }
+  const missing: string[] = [];
+  for (const [path, key] of arraysOf(history)) {
+    if ((await store.describe(key)) === null) missing.push(key);
+    else await write(path, store.read(key));
+  }
+  const report = await reportOf(history, facts, folder, missing);
+  await write(reportFile, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+  return { path: folder.path, report };
+}
+
+/** Arrays by their place in the folder, and their keys in the store. */
+function arraysOf({ runId, experiment }: RunHistory): [string, string][] {
+  const train = `features/${runId}/${experiment.train_db_name}-train`;
+  const validation = `features/${runId}/${experiment.val_db_name}-validation`;
+  return [
+    ['pretext/topk-train-neighbors.npy', neighborsKey(runId, 'train')],
+    ['pretext/topk-val-neighbors.npy', neighborsKey(runId, 'val')],
+    ['features-train.npy', `${train}-features.npy`],
+    ['features-val.npy', `${validation}-features.npy`],
+    ['labels.npy', `${train}-labels.npy`],
+    ['labels-val.npy', `${validation}-labels.npy`],
+  ];
+}
+
+/** The optimizer's settings as PyTorch's SGD has them; null for LARS, whose momentum means something else. */
+function sgdOf({ experiment, lastLearningRate }: RunHistory) {
+  const { momentum, nesterov, weight_decay: weightDecay, lr } = experiment.optimizer_kwargs;
+  return experiment.optimizer === 'sgd' ? { lr: lastLearningRate ?? lr, momentum, weightDecay, nesterov } : null;
+}
+
+/** The reference keeps one pretext training a data set in `root_dir`; another's files are not replaced unasked. */
+async function checkFree(folder: string, runId: string, replace: boolean): Promise<void> {
+  if (replace) return;
+  let holder: string | undefined;
+  try {
+    holder = (JSON.parse(await readFile(join(folder, reportFile), 'utf8')) as { runId?: string }).runId ?? 'unknown';
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxError) && (thrown as NodeJS.ErrnoException).code === 'ENOENT') return;
+    holder = 'unknown';
+  }
+  if (holder === runId) return;
+  throw new KindredError(
+    'ALREADY_EXISTS',
+    `${folder} holds the files of run '${holder}'; name another folder by --to, or replace them by --replace`,
+    { resource: { type: 'folder', name: folder } },
+  );
+}
+
+async function reportOf(
+  history: RunHistory,
+  model: ModelFacts,
+  { path, files }: ExportFolder,
+  missing: readonly string[],
+): Promise<RunReport> {
+  const { checkpoint: _, lastLearningRate: __, untrainedKnnTop1, epochs, ...rest } = history;
+  const checks = epochs.flatMap(({ knnTop1 }) => knnTop1 ?? []);
+  const written = (name: string): string | null => (files.some((file) => file.path === name) ? join(path, name) : null);
+  const accuracy = (split: 'train' | 'val', labels: string): Promise<number | null> =>
+    neighborAccuracy(written(`pretext/topk-${split}-neighbors.npy`), written(labels));
+  return {
+    format: 'kindred-run-report',
+    version: 1,
+    ...rest,
+    model,
+    metrics: {
+      untrainedKnnTop1,
+      knnTop1: epochs.at(-1)?.knnTop1 ?? null,
+      bestKnnTop1: checks.length === 0 ? null : Math.max(...checks),
+      neighborAccuracyTrain: await accuracy('train', 'labels.npy'),
+      neighborAccuracyVal: await accuracy('val', 'labels-val.npy'),
+    },
+    epochs,
+    files: [...files],
+    missing,
+  };
+}
+
+/** As the reference prints it after mining (SCAN §3.1): over all images and all their neighbours but themselves. */
+async function neighborAccuracy(neighborsPath: string | null, labelsPath: string | null): Promise<number | null> {
+  if (neighborsPath === null || labelsPath === null) return null;
+  const { data, shape } = decodeNpyAs(await readFile(neighborsPath), 'i8', neighborsPath);
+  const { data: labels } = decodeNpyAs(await readFile(labelsPath), 'i8', labelsPath);
+  const [rows = 0, columns = 0] = shape;
+  if (rows === 0 || columns < 2 || labels.some((label) => label < 0n)) return null;
+  let same = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 1; column < columns; column++) {
+      if (labels[Number(data[row * columns + column])] === labels[row]) same++;
+    }
+  }
+  return (100 * same) / (rows * (columns - 1));
+}
