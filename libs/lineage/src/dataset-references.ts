@@ -1,0 +1,29 @@
+// What datasets in the store refer to: names and runs to descriptions, descriptions to shards.
+import { datasetSetKey, datasetSetPrefix, datasetSetSchema, datasetShardKey } from './dataset-set.js';
+import type { ReferenceNotes } from './references.js';
+import { listManifests } from './manifests.js';
+import { readStoredJson } from './stored-json.js';
+
+/** Notes the descriptions and shards of datasets that have a name, or that a run has pinned. */
+export async function addDatasets(notes: ReferenceNotes): Promise<void> {
+  const wanted = new Map<string, string>();
+  for await (const { id, manifest } of listManifests(notes.store, ['dataset'])) {
+    const set = manifest?.config['set'];
+    if (typeof set === 'string') wanted.set(set, `dataset ${id}`);
+  }
+  for (const [name, by] of notes.namedDatasets) {
+    const hash = /^artifact:[^@]+@([0-9a-f]{8,64})$/.exec(name)?.[1];
+    if (hash === undefined) continue;
+    for await (const { key } of notes.store.list(`${datasetSetPrefix}${hash}`))
+      wanted.set(key.slice(datasetSetPrefix.length, -'.json'.length), by);
+  }
+  for (const [sha256, by] of wanted) {
+    const key = datasetSetKey(sha256);
+    notes.refer(key, sha256, by);
+    const set = await readStoredJson(notes.store, key, datasetSetSchema);
+    if ('problem' in set) notes.damaged(key, set.problem);
+    if (!('value' in set)) continue;
+    for (const { shards } of Object.values(set.value.splits))
+      for (const shard of shards) notes.refer(datasetShardKey(shard.sha256), shard.sha256, by);
+  }
+}
