@@ -75,7 +75,7 @@ export function createHandlers({
         const transformation = transformationFromWire(request.transformation);
         const { lease } = await acquire(request.dataset, signal);
         release = lease.release;
-        const { table, size } = lease.dataset;
+        const { table, size, contentHash } = lease.dataset;
         const shape = viewShape(transformation);
         const plan = planBatches(size, shape.bytes, request);
         const window = createSendWindow(maxUnsentMessages);
@@ -93,6 +93,7 @@ export function createHandlers({
               width: shape.side,
               indices: bytesOf(indices),
               labels: bytesOf(labels),
+              contentSha256: batch.batch === request.firstBatch ? contentHash : '',
             },
             views,
           );

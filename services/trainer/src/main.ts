@@ -6,6 +6,7 @@ import { loadConfig } from './config.js';
 import { createEventFiles } from './event-files.js';
 import { createLocalExecutor } from './executor.js';
 import { createHandlers } from './handlers.js';
+import { createRunLineage } from './run-lineage.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
 
@@ -17,6 +18,7 @@ await runMain('trainer', async () => {
   const runs = await openRuns({
     store: createRunStore(artifacts),
     eventFiles: createEventFiles(artifacts),
+    lineage: createRunLineage(artifacts),
     executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs }),
     logger,
     tensorFlow: { intraOpThreads: config.threads, xla: config.xla, tf32: config.tf32 },

@@ -6,6 +6,7 @@ import type { EventFiles } from './event-files.js';
 import type { RunningTraining, TrainingEnd, TrainingExecutor } from './executor.js';
 import type { Checkpointed, Commit, RunEvent, RunFailure, RunRecord, RunState } from './run.js';
 import { exclusively, failureOf, keptCheckpoints, lastCheckpoint, type RunEntry } from './run-entry.js';
+import type { RunLineage } from './run-lineage.js';
 import type { RunStore } from './run-store.js';
 
 /** How the runs are kept and worked on. */
@@ -19,6 +20,8 @@ export interface RunQueueOptions {
   readonly keepCheckpoints: number;
   /** Shows histories in TensorBoard. @default not written */
   readonly eventFiles?: EventFiles;
+  /** Says where runs come from. @default not written */
+  readonly lineage?: RunLineage;
 }
 
 /** The runs that wait, and the one that trains. */
@@ -149,10 +152,21 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     const time = new Date().toISOString();
     const event: RunEvent = { number: entry.log.events.length, time, body: { kind: 'ended', state, failure } };
     const tail = [...entry.log.events.slice(entry.storedEvents), event];
-    await rest(entry, { ...entry.record, state, failure, artifacts, tail, updateTime: time });
+    const record = { ...entry.record, state, failure, artifacts, tail, updateTime: time };
+    await trace(record, entry);
+    await rest(entry, record);
     await showHistory(entry);
     // Whoever hears of the end finds it stored.
     entry.log.append(time, event.body);
+  };
+
+  /** Before the end is stored, so that an ended run has its manifest; where it cannot be written, the run ends all the same. */
+  const trace = async (record: RunRecord, { commits, log }: RunEntry): Promise<void> => {
+    try {
+      await options.lineage?.writeRun(record, commits, log.events);
+    } catch (thrown) {
+      logger.warn({ err: thrown, run: record.specification.runId }, 'no manifest of a run');
+    }
   };
 
   /** Stores a state in which the run stays. Where that fails, the watchers are still not left waiting. */

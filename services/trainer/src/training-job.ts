@@ -3,6 +3,7 @@ import type { ArtifactStore } from '@kindred/artifact-store';
 import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import type { BatchReader } from './batch-reader.js';
 import type { Checkpointed, RunEventBody, RunSpecification } from './run.js';
+import type { SeenDataset } from './seen-datasets.js';
 
 /** What a training process is given. */
 export interface TrainingJob {
@@ -16,6 +17,8 @@ export interface TrainingJob {
 /** What a training process works with. */
 export interface TrainingSurroundings {
   readonly reader: BatchReader;
+  /** The datasets that it has read so far. */
+  seenDatasets(): SeenDataset[];
   readonly artifacts: ArtifactStore;
   readonly signal: AbortSignal;
   /** Reports an event. */

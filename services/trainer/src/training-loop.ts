@@ -1,5 +1,6 @@
 // The pretext task: for each epoch train, fill the memory bank, classify by kNN, checkpoint (SCAN §3.1, SimCLR §2).
-import { KindredError } from '@kindred/errors';
+import { KindredError, toKindredError } from '@kindred/errors';
+import type { ManifestFile } from '@kindred/lineage';
 import { encodeModelFile, learningRate, modelSpecification, parameterSize } from '@kindred/simclr';
 import { createTrainer, loadTensorFlow, type Trainer } from '@kindred/tensorflow-native';
 import type { ArtifactStore } from '@kindred/artifact-store';
@@ -10,6 +11,7 @@ import { checkNetwork, reportChecks, saveProjector } from './network-checks.js';
 import { createPlan, batchesAhead, type TrainingPlan } from './plan.js';
 import { afterEpoch, beginning, isCheckpointDue, isOver, stopReason, type Progress } from './progress.js';
 import { runKey } from './run.js';
+import { modelName, recordModel } from './run-lineage.js';
 import type { TrainingJob, TrainingSurroundings } from './training-job.js';
 
 /** Trains a run to its end. Returns the keys of what it wrote. @throws KindredError CANCELLED when aborted. */
@@ -40,8 +42,9 @@ export async function runTraining(job: TrainingJob, surroundings: TrainingSurrou
     const end = await trainEpochs(job, plan, trainer, start, surroundings);
     reportStop(end, plan, surroundings);
     const model = await saveModel(job, plan, trainer, end, surroundings.artifacts);
+    await traceModel(job, model, end, surroundings);
     await saveProjector(job, plan, trainer, surroundings);
-    return [model];
+    return [model.key];
   } finally {
     trainer.dispose();
   }
@@ -190,7 +193,7 @@ async function saveModel(
   trainer: Trainer,
   { epochsCompleted, stepsCompleted }: Progress,
   artifacts: ArtifactStore,
-): Promise<string> {
+): Promise<ManifestFile> {
   const { runId, experiment, seed } = specification;
   const { architecture, normalisation, cropSize } = plan;
   const { parameters } = trainer.state();
@@ -202,6 +205,22 @@ async function saveModel(
     seed,
   };
   const key = runKey(runId, 'model.safetensors');
-  await artifacts.put(key, encodeModelFile({ architecture, parameters, normalisation, cropSize, origin }));
-  return key;
+  const file = encodeModelFile({ architecture, parameters, normalisation, cropSize, origin });
+  const { sha256, size } = await artifacts.put(key, file);
+  return { key, sha256, size };
+}
+
+/** Says where the model comes from, and gives it a version. The model itself is stored: a fault here does not end the run. */
+async function traceModel(
+  { specification }: TrainingJob,
+  model: ManifestFile,
+  progress: Progress,
+  { artifacts, seenDatasets, notify }: TrainingSurroundings,
+): Promise<void> {
+  try {
+    await recordModel(artifacts, model, { specification, progress, datasets: seenDatasets() });
+  } catch (thrown) {
+    const repair = `kindred models register ${modelName(specification.experiment)} ${specification.runId}`;
+    notify(`the model is stored, but not registered (${toKindredError(thrown).message}); register it by: ${repair}`);
+  }
 }

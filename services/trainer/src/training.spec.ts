@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createFolderStore } from '@kindred/artifact-store';
 import { decodeSafetensors } from '@kindred/formats';
+import { createModelRegistry, readManifest, verifyStore } from '@kindred/lineage';
 import { RunState, StopReason, type RunEvent } from '@kindred/protocol/training';
 import type { RunningService } from '@kindred/service-runtime';
 import { eventContent, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startFakeAugmentation } from './spec/fake-augmentation.js';
+import { fakeContentSha256, startFakeAugmentation } from './spec/fake-augmentation.js';
 import { experiment, smallRun } from './spec/small-run.js';
 import { startTrainerProcess } from './spec/trainer-process.js';
 
@@ -20,6 +22,28 @@ const overrides = {
 };
 
 type Trainer = Awaited<ReturnType<typeof startTrainerProcess>>;
+
+/** The run says what it was made from, its model is a version in the registry, and every hash holds. */
+async function expectLineage(folder: string, modelSha256: string): Promise<void> {
+  const store = await createFolderStore(folder);
+  const inputs = ['train', 'train-and-unlabeled', 'validation'].map((split) => ({
+    kind: 'dataset',
+    id: `cifar-10/${split}`,
+    sha256: fakeContentSha256,
+  }));
+  const model = await readManifest(store, 'model', 'r1');
+  expect(model).toMatchObject({ seed: '7', inputs, config: { experiment: { epochs: 4, batch_size: 8 } } });
+  expect(model?.files).toMatchObject([{ key: 'runs/r1/model.safetensors', sha256: modelSha256 }]);
+  const run = await readManifest(store, 'run', 'r1');
+  expect(run).toMatchObject({ producer: { program: 'trainer' }, inputs, metrics: { epochs: 4, succeeded: 1 } });
+  expect(run?.files.length).toBeGreaterThan(2);
+  expect(await createModelRegistry(store).resolve('simclr-cifar-10')).toMatchObject({
+    version: 1,
+    key: 'runs/r1/model.safetensors',
+    sha256: modelSha256,
+  });
+  expect((await verifyStore(store)).faults).toEqual([]);
+}
 
 describe('a run in real processes', () => {
   const folder = temporaryFolder();
@@ -51,31 +75,36 @@ describe('a run in real processes', () => {
     createHash('sha256')
       .update(readFileSync(join(folder, name, 'runs/r1/model.safetensors')))
       .digest('hex');
-  it('ends with bit-identical weights and history after kill -9 of the trainer in mid-epoch', async () => {
-    const calm = await start('calm');
-    await calm.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
-    const history = await watch(calm, () => false);
-    calmHistory = history;
-    const { run } = await calm.client.getRun({ runId: 'r1' });
-    expect(run).toMatchObject({ state: RunState.SUCCEEDED, epochsCompleted: 4, attempts: 1, model: 'r1' });
-    expect(run?.knnTop1.length).toBe(4);
-    expect(run?.untrainedKnnTop1).toBeGreaterThanOrEqual(0);
+  it(
+    'ends with bit-identical weights and history after kill -9 of the trainer in mid-epoch',
+    { timeout: 240_000 },
+    async () => {
+      const calm = await start('calm');
+      await calm.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
+      const history = await watch(calm, () => false);
+      calmHistory = history;
+      const { run } = await calm.client.getRun({ runId: 'r1' });
+      expect(run).toMatchObject({ state: RunState.SUCCEEDED, epochsCompleted: 4, attempts: 1, model: 'r1' });
+      expect(run?.knnTop1.length).toBe(4);
+      expect(run?.untrainedKnnTop1).toBeGreaterThanOrEqual(0);
+      await expectLineage(join(folder, 'calm'), modelHash('calm'));
 
-    const killed = await start('killed');
-    await killed.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
-    // The checkpoint after 16 steps lies in the middle of the third epoch.
-    await watch(killed, ({ kind }) => kind?.$case === 'checkpointWritten' && kind.value.stepsCompleted === 16n);
-    await killed.kill();
+      const killed = await start('killed');
+      await killed.client.startRun({ runId: 'r1', experiment, overrides, seed: 7n });
+      // The checkpoint after 16 steps lies in the middle of the third epoch.
+      await watch(killed, ({ kind }) => kind?.$case === 'checkpointWritten' && kind.value.stepsCompleted === 16n);
+      await killed.kill();
 
-    const revived = await start('killed');
-    const revivedHistory = await watch(revived, () => false);
-    expect((await revived.client.getRun({ runId: 'r1' })).run).toMatchObject({
-      state: RunState.SUCCEEDED,
-      attempts: 2,
-    });
-    expect(modelHash('killed')).toBe(modelHash('calm'));
-    expect(eventContent(revivedHistory)).toEqual(eventContent(history));
-  });
+      const revived = await start('killed');
+      const revivedHistory = await watch(revived, () => false);
+      expect((await revived.client.getRun({ runId: 'r1' })).run).toMatchObject({
+        state: RunState.SUCCEEDED,
+        attempts: 2,
+      });
+      expect(modelHash('killed')).toBe(modelHash('calm'));
+      expect(eventContent(revivedHistory)).toEqual(eventContent(history));
+    },
+  );
 
   it('stops after limit_steps, with the steps of the whole run up to there', async () => {
     const trainer = await start('limited');

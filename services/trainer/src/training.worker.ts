@@ -3,6 +3,7 @@ import { createFolderStore } from '@kindred/artifact-store';
 import { KindredError, serializeError, type SerializedError } from '@kindred/errors';
 import { createBatchReader } from './batch-reader.js';
 import type { Checkpointed, RunEventBody } from './run.js';
+import { rememberDatasets } from './seen-datasets.js';
 import type { TrainingJob } from './training-job.js';
 import { runTraining } from './training-loop.js';
 
@@ -48,11 +49,13 @@ process.on('SIGINT', () => {});
 
 async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Promise<void> {
   const notify = (message: string): void => send({ kind: 'notice', message });
-  const reader = createBatchReader({ address: command.dataAugmentationAddress, retryMs: command.dataRetryMs }, notify);
+  const { dataAugmentationAddress: address, dataRetryMs: retryMs } = command;
+  const reader = rememberDatasets(createBatchReader({ address, retryMs }, notify));
   let stepsCompleted: number | null = null;
   try {
     const artifacts = await runTraining(command.job, {
       reader,
+      seenDatasets: reader.seen,
       artifacts: await createFolderStore(command.artifactStore),
       signal: cancelled.signal,
       emit: (body) => send({ kind: 'event', time: new Date().toISOString(), body }),

@@ -6,6 +6,8 @@ import { bytesOf, createLogger, startService, type RunningService } from '@kindr
 const size = 8;
 const classes = 2;
 const imageCount = 48;
+/** What the fake says of the content of its images. */
+export const fakeContentSha256 = 'fa'.repeat(32);
 
 /** Starts the fake on 127.0.0.1. Its images are stripes whose direction is the class. */
 export function startFakeAugmentation(port = 0): Promise<RunningService> {
@@ -44,6 +46,7 @@ const handlers: AugmentationServiceImplementation = {
         images: pixels(request, indices, views),
         indices: bytesOf(indices),
         labels: bytesOf(Int32Array.from(indices, (index) => index % classes)),
+        contentSha256: batch === request.firstBatch ? fakeContentSha256 : '',
       };
     }
   },
