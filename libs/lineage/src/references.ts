@@ -36,7 +36,7 @@ export interface StoreReferences {
   readonly damaged: readonly DamagedHolder[];
   /** By id. */
   readonly runs: ReadonlyMap<string, KnownRun>;
-  /** Ids of indexes; false: its own manifest is damaged. */
+  /** Ids of indexes; false: which segments are its own is not known, because its manifest is damaged or of a later form. */
   readonly indexes: ReadonlyMap<string, boolean>;
   /** Keys of manifests of what is gone. */
   readonly deadManifests: ReadonlySet<string>;

@@ -43,7 +43,7 @@ describe('verification', () => {
       ...store,
       async *read(wanted: string) {
         if (wanted === key) {
-          await store.put('indexes/i/index.json', Buffer.from('{"segments":[]}'));
+          await store.put('indexes/i/index.json', Buffer.from('{"version":1,"segments":[]}'));
           await store.delete(key);
         }
         yield* store.read(wanted);

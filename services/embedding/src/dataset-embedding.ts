@@ -7,6 +7,7 @@ import type { UpsertRequest } from '@kindred/protocol/neighbors';
 import { bytesOf, int32Of, uint32Of, type JobContext } from '@kindred/service-runtime';
 import type { FeatureKind } from './encoder.worker.js';
 import type { ModelRegistry } from './model-registry.js';
+import { recordFeatures } from './feature-lineage.js';
 import { withPatience, type Peers } from './peers.js';
 
 /** Images a batch; smaller where such a batch would be over data-augmentation's limit of a message. */
@@ -18,6 +19,8 @@ const upsertBytes = 1024 * 1024;
 /** What is embedded, how, and where the result goes. */
 export interface DatasetEmbedding {
   readonly model: string;
+  /** SHA-256 of the model's file, lower-case hexadecimal. */
+  readonly modelSha256: string;
   readonly cropSize: number;
   readonly dimension: number;
   readonly kind: FeatureKind;
@@ -63,25 +66,31 @@ export async function embedDataset(
 ): Promise<void> {
   const { total, dimension, featuresKey, labelsKey } = job;
   const table: Table = { features: new Float32Array(total * dimension), labels: new Int32Array(total).fill(-1) };
-  await embedBatches(job, table, parts, signal, (completed) => report({ completed }));
-  await parts.store.put(featuresKey, [encodeNpyHeader('f4', [total, dimension]), bytesOf(table.features)]);
+  const contentSha256 = await embedBatches(job, table, parts, signal, (completed) => report({ completed }));
+  const features = [encodeNpyHeader('f4', [total, dimension]), bytesOf(table.features)];
   const labels = BigInt64Array.from(table.labels, (label) => BigInt(label));
-  await parts.store.put(labelsKey, [encodeNpyHeader('i8', [total]), new Uint8Array(labels.buffer)]);
+  const labelsFile = [encodeNpyHeader('i8', [total]), new Uint8Array(labels.buffer)];
+  await recordFeatures(parts.store, job, contentSha256, [
+    { key: featuresKey, ...(await parts.store.put(featuresKey, features)) },
+    { key: labelsKey, ...(await parts.store.put(labelsKey, labelsFile)) },
+  ]);
   if (job.indexId !== '') await upsert(job, table, parts.peers, signal);
   report({ featuresKey, labelsKey });
 }
 
+/** Fills the table; returns the SHA-256 of the dataset's content, null where the service did not say it. */
 async function embedBatches(
   job: DatasetEmbedding,
   { features, labels }: Table,
   { models, peers }: DatasetEmbeddingParts,
   signal: AbortSignal,
   onCompleted: (completed: number) => void,
-): Promise<void> {
+): Promise<string | null> {
   const { cropSize, dimension, dataset, model, kind, total } = job;
   const batchSize = Math.max(1, Math.min(batchImages, Math.floor(maxBatchBytes / (cropSize * cropSize * 3))));
   let nextBatch = 0;
   let completed = 0;
+  let contentSha256: string | null = null;
   await withPatience(peers.retryMs, signal, async (progressed) => {
     const request = {
       dataset,
@@ -91,6 +100,7 @@ async function embedBatches(
     };
     for await (const batch of peers.augmentation.streamBatches(request, { signal })) {
       const { images, count, height, width } = batch;
+      if (batch.contentSha256 !== '') contentSha256 = batch.contentSha256;
       const vectors = await models.embed({ model, pixels: images, count, height, width, kind });
       signal.throwIfAborted();
       const batchLabels = int32Of(batch.labels, 'labels');
@@ -112,6 +122,7 @@ async function embedBatches(
       `dataset '${dataset.name}' gave ${completed} images of ${total}: it changed while it was read; start again`,
     );
   }
+  return contentSha256;
 }
 
 /** Sends the vectors; nothing of a stream that breaks is stored, so that it can be sent again from its start. */

@@ -26,9 +26,9 @@ export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: numb
       const { dataset, indexId, keyPrefix } = request;
       if (dataset === undefined) throw invalidField('dataset', 'got nothing; needed: the dataset to embed');
       const kind = featureKindFromWire(request.featureKind);
-      const { name: model, cropSize, ...dimensions } = await models.load(request.model);
+      const { name: model, sha256: modelSha256, cropSize, ...dimensions } = await models.load(request.model);
       const dimension = kind === 'backbone' ? dimensions.backboneDimension : dimensions.embeddingDimension;
-      const ownPrefix = `features/${model}/${dataset.name}-${splitText(dataset.split)}`;
+      const ownPrefix = `features/${model}/${keyPart(dataset.name)}-${splitText(dataset.split)}`;
       const prefix = keyPrefix === '' ? ownPrefix : allowedPrefix(keyPrefix);
       const featuresKey = checkedKey(`${prefix}-features.npy`);
       const labelsKey = checkedKey(`${prefix}-labels.npy`);
@@ -38,7 +38,8 @@ export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: numb
       return jobs.start(initial, async (context) => {
         const size = total ?? (await withPatience(peers.retryMs, context.signal, () => sizeOf(peers, dataset)));
         context.report({ total: size });
-        const job = { model, cropSize, dimension, kind, dataset, total: size, indexId, featuresKey, labelsKey };
+        const keys = { indexId, featuresKey, labelsKey };
+        const job = { model, modelSha256, cropSize, dimension, kind, dataset, total: size, ...keys };
         await embedDataset(job, parts, context);
       });
     },
@@ -47,6 +48,11 @@ export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: numb
     cancel: (id) => jobs.cancel(id),
     close: () => jobs.close(),
   };
+}
+
+/** A dataset's name as part of a key: `artifact:cats@1f2e…` has characters that a key has not. */
+function keyPart(name: string): string {
+  return name.replace(/[^A-Za-z0-9._=-]/g, '-');
 }
 
 /** Only features are this service's to write: runs, models and indexes are not for callers to replace. */

@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createFolderStore, type ArtifactStore } from '@kindred/artifact-store';
 import { openDataset } from '@kindred/datasets';
 import { decodeNpyAs } from '@kindred/formats';
+import { readManifest } from '@kindred/lineage';
 import { Split } from '@kindred/protocol/augmentation';
 import { EmbeddingServiceDefinition, FeatureKind, JobState, type EmbedDatasetJob } from '@kindred/protocol/embedding';
 import {
@@ -28,6 +29,8 @@ const modelFile = (seed: number): Uint8Array =>
     cropSize: 32,
     origin: {},
   });
+
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe('embedding service', () => {
   const folder = temporaryFolder();
@@ -199,6 +202,16 @@ describe('embedding service', () => {
     expect([features.shape, labels.shape]).toEqual([[600, 16], [600]]);
     const drawn = await openDataset({ name: 'drawn', split: 'train', count: 600 });
     expect([...labels.data].map(Number)).toEqual([...drawn.labels]);
+    expect(await readManifest(store, 'feature-set', 'a/drawn-train')).toMatchObject({
+      inputs: [
+        { kind: 'model', id: 'a', sha256: sha256Of(await store.get('runs/a/model.safetensors')) },
+        { kind: 'dataset', id: 'drawn/train', sha256: drawn.contentHash },
+      ],
+      config: { feature_kind: 'embedding', crop_size: 32 },
+      files: await Promise.all(
+        [last.featuresKey, last.labelsKey].map(async (key) => ({ key, sha256: sha256Of(await store.get(key)) })),
+      ),
+    });
     const { data: pixels } = drawn.image(511);
     const single = await client.embed({
       model: 'a',

@@ -1,5 +1,6 @@
 import { createFolderStore } from '@kindred/artifact-store';
 import { createFaissEngine } from '@kindred/faiss-native';
+import { readManifest, verifyStore } from '@kindred/lineage';
 import { exactTopK, weightedKnn } from '@kindred/memory-bank';
 import { MiningState, NeighborIndexServiceDefinition, type UpsertRequest } from '@kindred/protocol/neighbors';
 import { bytesOf, connect, createLogger, startService } from '@kindred/service-runtime';
@@ -167,6 +168,14 @@ describe('neighbor-index', () => {
       expect((await client.getMining({ jobId: job?.jobId })).job).toEqual(last);
       expect((await client.cancelMining({ jobId: job?.jobId })).job?.state).toBe(MiningState.SUCCEEDED);
     }
+    const store = await createFolderStore(folder);
+    const manifest = await readManifest(store, 'index', 'golden');
+    expect(manifest?.files.map(({ key }) => key).sort()).toEqual(
+      Object.keys(golden.mine_accuracy)
+        .map((k) => `indexes/golden/topk-${k}.npy`)
+        .sort(),
+    );
+    expect((await verifyStore(store)).faults).toEqual([]);
   });
 
   it.each(['runs/a/topk-train-neighbors.npy', 'features/a/b/topk-3.npy', 'indexes/keys/topk-best.npy'])(

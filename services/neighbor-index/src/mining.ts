@@ -5,6 +5,7 @@ import type { FaissEngine } from '@kindred/faiss-native';
 import { encodeNpy } from '@kindred/formats';
 import { neighbourAccuracy } from '@kindred/memory-bank';
 import { createJobs, type Job, type JobContext, type Jobs } from '@kindred/service-runtime';
+import { recordNeighbours } from './index-lineage.js';
 import type { VectorIndex } from './vector-index.js';
 
 /** How far a mining job is. */
@@ -54,9 +55,10 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
     const onProgress = (completed: number): void => report({ completed });
     const { positions } = await engine.mine({ vectors, dimension, k: k + 1 }, { signal, onProgress });
     selfFirst(positions, k + 1);
-    await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
+    const { sha256, size } = await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
     const judged = labels.every((label) => label >= 0) && positions.every((position) => position >= 0);
     const accuracy = judged ? neighbourAccuracy(positions, labels) : null;
+    await recordNeighbours(store, index, { key, sha256, size }, { k, accuracy });
     return { completed: rows, key, accuracy };
   };
 

@@ -90,10 +90,14 @@ export async function fillStore(): Promise<FilledStore> {
   await writeManifest(store, manifestOf({ kind: 'dataset', id: 'cats', config: { set: sha256(current) }, files }));
 
   const segment = 'indexes/i/segments/01.safetensors';
-  await json('indexes/i/index.json', { segments: [{ key: segment, sha256: sha256(segment) }] });
+  await json('indexes/i/index.json', { version: 1, segments: [{ key: segment, sha256: sha256(segment) }] });
   await put(segment);
   await put('indexes/i/segments/02.safetensors');
   await put('indexes/deleted/segments/01.safetensors');
+  // One of a later form: what belongs to it is not known.
+  await json('indexes/later/index.json', { version: 2 });
+  await put('indexes/later/segments/01.bin');
+  await writeManifest(store, manifestOf({ kind: 'index', id: 'later' }));
   await put('notes/by-a-person.txt');
 
   for (const key of store.keys()) store.age(key, new Date(Date.now() - 2 * 86_400_000));

@@ -49,7 +49,9 @@ export async function startFakeAugmentation(
             indices.forEach((index, i) => pipeline.view(dataset.image(index), images, i * pipeline.viewBytes));
             const labels = Int32Array.from(indices, (index) => dataset.labels[index] ?? -1);
             const shape = { count: indices.length, views: 1, height: side, width: side };
-            yield { batch, batchCount, images, ...shape, indices: bytesOf(indices), labels: bytesOf(labels) };
+            const contentSha256 = batch === request.firstBatch ? dataset.contentHash : '';
+            const rest = { indices: bytesOf(indices), labels: bytesOf(labels), contentSha256 };
+            yield { batch, batchCount, images, ...shape, ...rest };
           }
         },
       }),
