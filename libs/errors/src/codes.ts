@@ -8,6 +8,8 @@ export const errorCodes = {
   NOT_FOUND: 'NOT_FOUND',
   /** What was to be created exists already with other content. */
   ALREADY_EXISTS: 'ALREADY_EXISTS',
+  /** The caller did not say who it is, or with a token that is not known. */
+  UNAUTHENTICATED: 'UNAUTHENTICATED',
   /** The caller may not do this: a path outside the allowed roots, or a missing right. */
   PERMISSION_DENIED: 'PERMISSION_DENIED',
   /** The system is not in a state for this (for example cancelling an ended run); a repeat alone does not help. */

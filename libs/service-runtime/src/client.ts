@@ -1,16 +1,16 @@
 // A connection to one service: errors come back as KindredError, replicas are found, a dead peer is noticed in seconds.
 import { maxMessageBytes } from '@kindred/protocol';
-import {
-  ChannelCredentials,
-  createChannel,
-  createClientFactory,
-  type Client,
-  type CompatServiceDefinition,
-} from 'nice-grpc';
-import type { CallOptions, ClientMiddlewareCall } from 'nice-grpc-common';
+import { createChannel, createClientFactory, type Client, type CompatServiceDefinition } from 'nice-grpc';
+import { Metadata, type CallOptions, type ClientMiddlewareCall } from 'nice-grpc-common';
 import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
+import { currentCall } from './call-scope.js';
+import { clientCredentials, clientSecurity, type ClientSecurity } from './client-security.js';
+import { withinDeadline, type CallDeadline } from './deadlines.js';
+import type { Logger } from './logger.js';
+import { requestIdKey } from './server-calls.js';
 import type { ServiceName } from './services.js';
 import { errorFromStatus } from './status.js';
+import { tracedPeerCall } from './telemetry.js';
 
 /** Which service, and where. */
 export interface ConnectOptions {
@@ -18,11 +18,15 @@ export interface ConnectOptions {
   readonly service: ServiceName;
   /** `host:port`, or `dns:///name:port` for all replicas behind a headless service. */
   readonly address: string;
+  /** TLS and token. @default what the environment says (docs/security.md) */
+  readonly security?: ClientSecurity;
+  /** Told when a replaced certificate or token cannot be used. @default nobody */
+  readonly logger?: Logger;
 }
 
 /** A client with the connection under it. */
 export interface Connection<D extends CompatServiceDefinition> {
-  readonly client: Client<D>;
+  readonly client: Client<D, CallDeadline>;
   readonly address: string;
   /** Closes the connection; calls under way fail. */
   close(): void;
@@ -30,11 +34,14 @@ export interface Connection<D extends CompatServiceDefinition> {
 
 /**
  * Connects to a service; the connection is made with the first call and made again after it breaks.
- * A peer that vanishes without closing is noticed after 4 s by keepalive pings.
+ * A peer that vanishes without closing is noticed after 4 s by keepalive pings. A call that is made while another is served
+ * ends no later than that one's deadline, and carries its request id and trace on.
+ * @throws KindredError FAILED_PRECONDITION when a certificate or token cannot be used, or would travel in plain sight.
  */
 export function connect<D extends CompatServiceDefinition>(definition: D, options: ConnectOptions): Connection<D> {
   const { service, address } = options;
-  const channel = createChannel(address, ChannelCredentials.createInsecure(), {
+  const credentials = clientCredentials(options.security ?? clientSecurity(), address, options.logger);
+  const channel = createChannel(address, credentials.channel, {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
     'grpc.keepalive_time_ms': 2_000,
@@ -43,6 +50,7 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2_000,
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+    ...(credentials.serverName === null ? {} : { 'grpc.ssl_target_name_override': credentials.serverName }),
   });
 
   async function* translateErrors<Q, R>(call: ClientMiddlewareCall<Q, R>, callOptions: CallOptions) {
@@ -53,9 +61,22 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
     }
   }
 
+  function identify<Q, R>(call: ClientMiddlewareCall<Q, R>, callOptions: CallOptions) {
+    const token = credentials.token();
+    const requestId = currentCall()?.requestId;
+    if (token === null && requestId === undefined) return call.next(call.request, callOptions);
+    const metadata = Metadata(callOptions.metadata);
+    if (token !== null) metadata.set('authorization', `Bearer ${token}`);
+    if (requestId !== undefined && !metadata.has(requestIdKey)) metadata.set(requestIdKey, requestId);
+    return call.next(call.request, { ...callOptions, metadata });
+  }
+
   // The middleware attached last is the outermost: details are read before errors are translated.
   const client = createClientFactory()
+    .use(tracedPeerCall)
+    .use(identify)
     .use(errorDetailsClientMiddleware)
+    .use(withinDeadline)
     .use(translateErrors)
     .create(definition, channel);
   return { client, address, close: () => channel.close() };

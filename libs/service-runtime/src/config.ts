@@ -10,6 +10,8 @@ export const fields = {
   flag: () => z.enum(['0', '1']).transform((value) => value === '1'),
   /** A TCP port; 0: any free one. */
   port: () => z.coerce.number().int().min(0).max(65535),
+  /** One of some words. */
+  choice: <const T extends readonly string[]>(...words: T) => z.enum(words),
   /** Text that is not empty. */
   text: () => z.string().min(1),
   /** Texts separated by colons, as in PATH. */

@@ -2,8 +2,15 @@
 export { startService } from './service.js';
 export type { RunningService, ServiceOptions, ServiceRegistrar } from './service.js';
 export { fields, readConfig } from './config.js';
-export { networkFields, type NetworkConfig } from './network-config.js';
+export { networkFields, type NetworkConfig, type ServerSecurity } from './network-config.js';
 export { connect } from './client.js';
+export { clientSecurity, openClient, type ClientSecurity } from './client-security.js';
+export type { CallDeadline } from './deadlines.js';
+export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js';
+export { createHealthBoard, type HealthBoard } from './health.js';
+export { currentCall, outsideCall, type CallScope } from './call-scope.js';
+export { startTelemetry, type Telemetry } from './telemetry.js';
+export { countBuckets, counter, gauge, histogram, secondsBuckets } from './metrics.js';
 export { HealthDefinition } from 'nice-grpc-server-health';
 export type { ConnectOptions, Connection } from './client.js';
 export { createJobs } from './jobs.js';

@@ -8,24 +8,9 @@ import { ServerReflectionService } from 'nice-grpc-server-reflection';
 import reflection from 'nice-grpc-server-reflection/lib/proto/grpc/reflection/v1/reflection_pb.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connect, createLogger, startService, type RunningService } from './index.js';
+import { trainingHandlers } from './spec/training-stand-in.js';
 
 const network = { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 2_000, maxConnectionAgeMs: 0 };
-
-/** Handlers of which a test replaces the one that it is about. */
-function handlers(own: Partial<TrainingServiceImplementation>): TrainingServiceImplementation {
-  const missing = (): never => {
-    throw new Error('not part of this test');
-  };
-  return {
-    startRun: missing,
-    getRun: missing,
-    listRuns: missing,
-    watchRun: missing,
-    cancelRun: missing,
-    resumeRun: missing,
-    ...own,
-  };
-}
 
 /** Asks as grpcurl's `list` does. */
 async function reflectedServices(
@@ -60,7 +45,7 @@ describe('service', () => {
       name: 'trainer',
       network,
       logger: createLogger('trainer', 'silent'),
-      register: (registrar) => registrar.add(TrainingServiceDefinition, handlers(own)),
+      register: (registrar) => registrar.add(TrainingServiceDefinition, trainingHandlers(own)),
       onDrain,
     });
     open.push(service);

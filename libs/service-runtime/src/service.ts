@@ -1,17 +1,22 @@
 // The life of a service process: bind, serve, report health, drain, end.
+import { setTimeout as delay } from 'node:timers/promises';
 import { KindredError } from '@kindred/errors';
-import { maxMessageBytes, readDescriptorSet } from '@kindred/protocol';
+import { readDescriptorSet } from '@kindred/protocol';
 import { createServer, type CompatServiceDefinition, type ServiceImplementation } from 'nice-grpc';
-import { ServerError, Status, type CallContext, type ServerMiddlewareCall } from 'nice-grpc-common';
 import { errorDetailsServerMiddleware } from 'nice-grpc-error-details';
 import { prometheusServerMiddleware } from 'nice-grpc-prometheus';
-import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { HealthDefinition } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import { rolesByPath, type RpcRole, type RpcRoles } from './access.js';
+import { callGate } from './call-gate.js';
+import { createHealthBoard, type ServerHealth } from './health.js';
 import { createLogger, type Logger } from './logger.js';
-import type { NetworkConfig } from './network-config.js';
+import type { NetworkConfig, ServerSecurity } from './network-config.js';
 import { serveObservability } from './observability.js';
+import { channelOptions, openDoors } from './server-doors.js';
+import { loggedCalls, reportedErrors, scopedCalls } from './server-calls.js';
 import type { ServiceName } from './services.js';
-import { statusFromError } from './status.js';
+import { startTelemetry, tracedCall } from './telemetry.js';
 
 /** Reflection under its older name, which clients such as grpcio-reflection's ask by; its messages are the same. */
 const alphaReflectionService = {
@@ -23,9 +28,14 @@ const alphaReflectionService = {
 
 /** Adds one gRPC service to the process. */
 export interface ServiceRegistrar {
+  /**
+   * `roles` says who may call what. Without it the service starts only where no tokens are asked for.
+   * @throws KindredError FAILED_PRECONDITION for an RPC without a role.
+   */
   add<D extends CompatServiceDefinition & { readonly fullName: string }>(
     definition: D,
     handlers: ServiceImplementation<D>,
+    roles?: RpcRoles<D>,
   ): void;
 }
 
@@ -40,6 +50,8 @@ export interface ServiceOptions {
    * logs why and ends. @default ready at once
    */
   readonly ready?: Promise<unknown>;
+  /** Health of what the service holds, by name. @default a board without names of the service's own */
+  readonly health?: ServerHealth;
   /** Called when the drain begins: ends streams that would not end by themselves. */
   readonly onDrain?: () => void | Promise<void>;
   /** Called after the last call has ended: frees what the service holds. */
@@ -55,91 +67,112 @@ export interface RunningService {
   readonly address: string;
   /** `host:port` of metrics and liveness. */
   readonly metricsAddress: string;
-  /** Stops accepting, waits for calls under way (at most `drainMs`), frees everything. Idempotent. */
+  /** Looks at certificates and tokens now instead of at the next interval. */
+  reload(): Promise<void>;
+  /** Turns new calls away, waits for calls under way (at most `drainMs`), frees everything. Idempotent. */
   close(): Promise<void>;
 }
 
+const openSecurity: ServerSecurity = { certFile: null, keyFile: null, clientCaFile: null, accessFile: null };
+
 /**
  * Starts a service: gRPC with health, reflection and metrics. SIGTERM, SIGINT and the loss of an IPC parent drain it.
- * @throws KindredError FAILED_PRECONDITION when the port is in use.
+ * @throws KindredError FAILED_PRECONDITION when the port is in use, a certificate or the access file cannot be used, or an
+ * RPC has no role.
  */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { name, network } = options;
   const logger = options.logger ?? createLogger(name);
-  const health = HealthState();
+  const health = options.health ?? createHealthBoard();
   const draining = new AbortController();
+  const telemetry = await startTelemetry(name);
+  const doors = openDoors(network.security ?? openSecurity, logger);
+  const roles = new Map<string, RpcRole>();
 
-  async function* reportErrors<Q, R>(call: ServerMiddlewareCall<Q, R>, context: CallContext) {
-    try {
-      return yield* call.next(call.request, context);
-    } catch (thrown) {
-      const error = statusFromError(thrown);
-      if (error.code === Status.INTERNAL) logger.error({ rpc: call.method.path, err: thrown }, 'call failed');
-      throw error;
-    }
-  }
-
-  const server = createServer({
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxMessageBytes,
-    'grpc.keepalive_time_ms': 10_000,
-    'grpc.keepalive_timeout_ms': 5_000,
-    ...(network.maxConnectionAgeMs > 0 ? { 'grpc.max_connection_age_ms': network.maxConnectionAgeMs } : {}),
+  let server = createServer({
+    ...channelOptions(network),
+    interceptors: [callGate({ ...doors, roles, draining: draining.signal })],
   })
-    .use(prometheusServerMiddleware())
-    .use(errorDetailsServerMiddleware)
-    .use(reportErrors);
+    .use(tracedCall)
+    .use(scopedCalls());
+  if (network.accessLog === true) server = server.use(loggedCalls(logger));
+  server = server.use(prometheusServerMiddleware()).use(errorDetailsServerMiddleware).use(reportedErrors(logger));
 
   const names: string[] = [];
+  const admit = (
+    definition: CompatServiceDefinition & { readonly fullName: string },
+    table: object | undefined,
+  ): void => {
+    const { fullName, methods } = definition as unknown as {
+      fullName: string;
+      methods: Record<string, { name: string }>;
+    };
+    if (table === undefined && doors.access !== null)
+      throw new KindredError('FAILED_PRECONDITION', `${fullName} has no table of roles, which an access file asks for`);
+    if (table === undefined) return;
+    for (const [path, role] of rolesByPath(fullName, methods, table as Record<string, RpcRole>)) roles.set(path, role);
+  };
   options.register({
-    add(definition, handlers) {
+    add(definition, handlers, table) {
       names.push(definition.fullName);
+      health.set(definition.fullName, true);
+      admit(definition, table);
       server.add(definition, handlers);
     },
   });
-  server.add(HealthDefinition, endableWatch(HealthServiceImpl(health), draining.signal));
-  const reflection = ServerReflection(readDescriptorSet(), names);
-  server.add(ServerReflectionService, reflection);
-  server.add(alphaReflectionService, reflection);
-
-  const setHealth = (status: 'healthy' | 'unhealthy'): void => {
-    health.setStatus(status);
-    for (const fullName of names) health.setStatus(status, fullName);
-  };
+  server.add(HealthDefinition, health.handlers(draining.signal));
+  for (const { name: rpc } of Object.values(HealthDefinition.methods))
+    roles.set(`/${HealthDefinition.fullName}/${rpc}`, 'open');
+  const { reflection = 'open' } = network.security ?? openSecurity;
+  if (reflection !== 'off') {
+    const implementation = ServerReflection(readDescriptorSet(), names);
+    for (const definition of [ServerReflectionService, alphaReflectionService]) {
+      server.add(definition, implementation);
+      roles.set(definition.serverReflectionInfo.path, reflection);
+    }
+  }
+  health.setProcess(false);
 
   const metrics = await bind(name, network.metricsPort, () =>
     serveObservability(network.host, network.metricsPort, () => !draining.signal.aborted),
   );
-  const port = await bind(name, network.port, () => server.listen(`${network.host}:${network.port}`)).catch(
-    async (error) => {
-      await metrics.close();
-      throw error;
-    },
-  );
-  setHealth('unhealthy');
+  const port = await bind(name, network.port, () =>
+    server.listen(`${network.host}:${network.port}`, doors.credentials),
+  ).catch(async (error) => {
+    await metrics.close();
+    doors.close();
+    throw error;
+  });
 
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => (closing ??= drain());
   const drain = async (): Promise<void> => {
-    setHealth('unhealthy');
+    // Whoever asks for health hears of the end before a call is turned away.
+    health.setProcess(false);
+    await delay(network.drainDelayMs ?? 0);
     draining.abort();
     await options.onDrain?.();
-    const forced = setTimeout(() => server.forceShutdown(), network.drainMs);
+    const forced = setTimeout(() => {
+      logger.warn({ drainMs: network.drainMs }, 'calls that did not end in time are cut');
+      server.forceShutdown();
+    }, network.drainMs);
     await server.shutdown();
     clearTimeout(forced);
     await options.onClose?.();
     await metrics.close();
+    doors.close();
+    await telemetry?.close();
     logger.info('drained');
   };
 
   const address = `${network.host}:${port}`;
   const metricsAddress = `${network.host}:${metrics.port}`;
-  logger.info({ address, metricsAddress }, 'listening');
+  logger.info({ address, metricsAddress, ...doors.described }, 'listening');
   endWithProcess(close);
   Promise.resolve(options.ready).then(
     () => {
-      if (draining.signal.aborted) return;
-      setHealth('healthy');
+      if (closing !== null) return;
+      health.setProcess(true);
       process.send?.({ kind: 'ready', address, metricsAddress });
     },
     (thrown: unknown) => {
@@ -147,26 +180,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       void close().finally(() => process.exit(1));
     },
   );
-  return { name, address, metricsAddress, close };
-}
-
-/** Health's Watch never ends by itself, which would hold up the drain. */
-function endableWatch(
-  implementation: ReturnType<typeof HealthServiceImpl>,
-  draining: AbortSignal,
-): ReturnType<typeof HealthServiceImpl> {
-  return {
-    check: (request, context) => implementation.check(request, context),
-    async *watch(request, context) {
-      const signal = AbortSignal.any([context.signal, draining]);
-      try {
-        yield* implementation.watch(request, { ...context, signal });
-      } catch (thrown) {
-        if (draining.aborted) throw new ServerError(Status.UNAVAILABLE, 'the service is ending');
-        throw thrown;
-      }
-    },
-  };
+  return { name, address, metricsAddress, reload: doors.reload, close };
 }
 
 /** Gives "address in use" its name and its remedy. */

@@ -1,5 +1,5 @@
 // Errors ↔ gRPC status, the only place where the two meet: one exhaustive table, `google.rpc` details both ways.
-import { KindredError, isKindredError, toKindredError, type ErrorCode } from '@kindred/errors';
+import { KindredError, isKindredError, toKindredError, type ErrorCode, type ErrorFields } from '@kindred/errors';
 import { ClientError, ServerError, Status } from 'nice-grpc-common';
 import { BadRequest, ResourceInfo, RetryInfo, RichClientError, RichServerError } from 'nice-grpc-error-details';
 
@@ -7,6 +7,7 @@ const statusByCode: Record<ErrorCode, Status> = {
   INVALID_ARGUMENT: Status.INVALID_ARGUMENT,
   NOT_FOUND: Status.NOT_FOUND,
   ALREADY_EXISTS: Status.ALREADY_EXISTS,
+  UNAUTHENTICATED: Status.UNAUTHENTICATED,
   PERMISSION_DENIED: Status.PERMISSION_DENIED,
   FAILED_PRECONDITION: Status.FAILED_PRECONDITION,
   RESOURCE_EXHAUSTED: Status.RESOURCE_EXHAUSTED,
@@ -45,14 +46,12 @@ export function statusFromError(thrown: unknown): ServerError {
 export function errorFromStatus(thrown: unknown, service: string, address: string): unknown {
   if (!(thrown instanceof ClientError)) return thrown;
   const code = codeByStatus.get(thrown.code) ?? 'INTERNAL';
-  if (code === 'UNAVAILABLE') {
-    return new KindredError('UNAVAILABLE', `service ${service} at ${address} does not answer: ${thrown.details}`, {
-      resource: { type: 'service', name: service },
-      cause: thrown,
-    });
-  }
-  if (!(thrown instanceof RichClientError)) return new KindredError(code, thrown.details, { cause: thrown });
-  let fields: ConstructorParameters<typeof KindredError>[2] = { cause: thrown };
+  const unavailable = code === 'UNAVAILABLE';
+  const text = unavailable ? `service ${service} at ${address} does not answer: ${thrown.details}` : thrown.details;
+  let fields: ErrorFields = unavailable
+    ? { cause: thrown, resource: { type: 'service', name: service } }
+    : { cause: thrown };
+  if (!(thrown instanceof RichClientError)) return new KindredError(code, text, fields);
   for (const detail of thrown.extra) {
     if (detail.$type === BadRequest.$type) fields = { ...fields, violations: detail.fieldViolations };
     if (detail.$type === ResourceInfo.$type) {
@@ -62,5 +61,5 @@ export function errorFromStatus(thrown: unknown, service: string, address: strin
       fields = { ...fields, retryAfterMs: Number(detail.retryDelay.seconds) * 1000 + detail.retryDelay.nanos / 1e6 };
     }
   }
-  return new KindredError(code, thrown.details, fields);
+  return new KindredError(code, text, fields);
 }

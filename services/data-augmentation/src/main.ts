@@ -3,6 +3,7 @@ import { AugmentationServiceDefinition } from '@kindred/protocol/augmentation';
 import { runMain, startService } from '@kindred/service-runtime';
 import { createAugmentation } from './augmentation.js';
 import { loadConfig } from './config.js';
+import { roles } from './roles.js';
 
 await runMain('data-augmentation', async () => {
   const config = loadConfig();
@@ -10,7 +11,7 @@ await runMain('data-augmentation', async () => {
   await startService({
     name: 'data-augmentation',
     network: config.network,
-    register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers),
+    register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers, roles),
     onDrain: () => augmentation.drain(),
     onClose: () => augmentation.close(),
   });

@@ -4,6 +4,7 @@ import { EmbeddingServiceDefinition } from '@kindred/protocol/embedding';
 import { runMain, startService } from '@kindred/service-runtime';
 import { loadConfig } from './config.js';
 import { createEmbedding } from './embedding.js';
+import { roles } from './roles.js';
 
 await runMain('embedding', async () => {
   const config = loadConfig();
@@ -11,7 +12,7 @@ await runMain('embedding', async () => {
   await startService({
     name: 'embedding',
     network: config.network,
-    register: (registrar) => registrar.add(EmbeddingServiceDefinition, embedding.handlers),
+    register: (registrar) => registrar.add(EmbeddingServiceDefinition, embedding.handlers, roles),
     onDrain: () => embedding.drain(),
     onClose: () => embedding.close(),
   });

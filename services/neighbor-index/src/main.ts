@@ -7,6 +7,7 @@ import { loadConfig } from './config.js';
 import { createHandlers } from './handlers.js';
 import { createIndexes } from './indexes.js';
 import { createMining } from './mining.js';
+import { roles } from './roles.js';
 
 await runMain('neighbor-index', async () => {
   const logger = createLogger('neighbor-index');
@@ -20,7 +21,8 @@ await runMain('neighbor-index', async () => {
     network,
     logger,
     ready: indexes.load(),
-    register: (services) => services.add(NeighborIndexServiceDefinition, createHandlers({ indexes, mining, limits })),
+    register: (services) =>
+      services.add(NeighborIndexServiceDefinition, createHandlers({ indexes, mining, limits }), roles),
     onDrain: () => mining.close(),
     onClose: () => engine.close(),
   });

@@ -7,6 +7,7 @@ import { createEventFiles } from './event-files.js';
 import { createLocalExecutor } from './executor.js';
 import { createHandlers } from './handlers.js';
 import { createRunLineage } from './run-lineage.js';
+import { roles } from './roles.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
 
@@ -30,7 +31,7 @@ await runMain('trainer', async () => {
     name: 'trainer',
     network: config.network,
     logger,
-    register: (registrar) => registrar.add(TrainingServiceDefinition, createHandlers(runs, draining.signal)),
+    register: (registrar) => registrar.add(TrainingServiceDefinition, createHandlers(runs, draining.signal), roles),
     onDrain: () => draining.abort(),
     onClose: () => runs.close(),
   });

@@ -28,6 +28,7 @@ const exitCodeOf: Record<ErrorCode, ExitCode> = {
   INVALID_ARGUMENT: exitCodes.badInput,
   NOT_FOUND: exitCodes.badInput,
   ALREADY_EXISTS: exitCodes.badInput,
+  UNAUTHENTICATED: exitCodes.badInput,
   PERMISSION_DENIED: exitCodes.badInput,
   FAILED_PRECONDITION: exitCodes.failed,
   RESOURCE_EXHAUSTED: exitCodes.failed,

@@ -9,6 +9,7 @@ import { addNeighbors } from './commands/neighbors.js';
 import { addPretext } from './commands/pretext.js';
 import { addRuns } from './commands/runs.js';
 import { addUp } from './commands/up.js';
+import { addConnectionOptions } from './connection-options.js';
 import { exitCodeHelp } from './exit-codes.js';
 
 /** Makes the command line. Wrong usage is thrown as commander's own error instead of ending the process. */
@@ -25,5 +26,6 @@ export function createProgram(): Command {
     .exitOverride();
   for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors, addModels, addArtifacts])
     add(program);
+  addConnectionOptions(program);
   return program;
 }

@@ -1,0 +1,79 @@
+// Traces through OpenTelemetry: off, and nothing of it loaded, unless the environment names a receiver.
+import { trace } from '@opentelemetry/api';
+import { KindredError } from '@kindred/errors';
+import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc-common';
+import { openTelemetryClientMiddleware, openTelemetryServerMiddleware } from 'nice-grpc-opentelemetry';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Traces of this process on their way to a receiver. */
+export interface Telemetry {
+  /** Sends what waits, and stops. */
+  close(): Promise<void>;
+}
+
+let running: Promise<Telemetry> | null = null;
+let enabled = false;
+
+/** Whether spans are made and carried on. */
+export function tracing(): boolean {
+  return enabled;
+}
+
+/**
+ * Starts traces if `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set and neither `OTEL_SDK_DISABLED`
+ * nor `OTEL_TRACES_EXPORTER=none` says otherwise. The SDK reads its other variables itself. Once a process; `name` is the
+ * service's unless `OTEL_SERVICE_NAME` is set.
+ * @returns null when traces are off.
+ * @throws KindredError INVALID_ARGUMENT for a protocol that is not spoken here.
+ */
+export async function startTelemetry(name: string, environment: Environment = process.env): Promise<Telemetry | null> {
+  const endpoint = environment['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] || environment['OTEL_EXPORTER_OTLP_ENDPOINT'];
+  const off = environment['OTEL_SDK_DISABLED'] === 'true' || environment['OTEL_TRACES_EXPORTER'] === 'none';
+  if (endpoint === undefined || endpoint === '' || off) return null;
+  const protocol =
+    environment['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'] || environment['OTEL_EXPORTER_OTLP_PROTOCOL'] || 'http/protobuf';
+  if (protocol !== 'http/protobuf') {
+    const field = 'OTEL_EXPORTER_OTLP_PROTOCOL';
+    const description = `is '${protocol}'; allowed: http/protobuf (receivers take it on port 4318)`;
+    throw new KindredError('INVALID_ARGUMENT', `${field} ${description}`, { violations: [{ field, description }] });
+  }
+  return (running ??= start(environment['OTEL_SERVICE_NAME'] || `kindred-${name}`));
+}
+
+async function start(serviceName: string): Promise<Telemetry> {
+  const [{ BatchSpanProcessor, NodeTracerProvider }, { OTLPTraceExporter }, resources] = await Promise.all([
+    import('@opentelemetry/sdk-trace-node'),
+    import('@opentelemetry/exporter-trace-otlp-proto'),
+    import('@opentelemetry/resources'),
+  ]);
+  const named = resources.resourceFromAttributes({ 'service.name': serviceName, 'service.namespace': 'kindred' });
+  const fromEnvironment = resources.detectResources({ detectors: [resources.envDetector] });
+  const provider = new NodeTracerProvider({
+    resource: named.merge(fromEnvironment),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
+  });
+  // Brings the W3C propagator and the context that follows async code.
+  provider.register();
+  enabled = true;
+  return {
+    async close() {
+      enabled = false;
+      running = null;
+      // A receiver that is away must not turn the end of a service into a failure.
+      await provider.shutdown().catch(() => {});
+      trace.disable();
+    },
+  };
+}
+
+const traceServer = openTelemetryServerMiddleware();
+const traceClient = openTelemetryClientMiddleware();
+
+/** A span per call that is served, child of the caller's; nothing while traces are off. */
+export const tracedCall: ServerMiddleware = (call, context) =>
+  enabled ? traceServer(call, context) : call.next(call.request, context);
+
+/** A span per call that is made, its context sent along; nothing while traces are off. */
+export const tracedPeerCall: ClientMiddleware = (call, options) =>
+  enabled ? traceClient(call, options) : call.next(call.request, options);
