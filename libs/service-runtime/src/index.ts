@@ -10,6 +10,9 @@ export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js'
 export { createHealthBoard, type HealthBoard } from './health.js';
 export { currentCall, outsideCall, type CallScope } from './call-scope.js';
 export { startTelemetry, type Telemetry } from './telemetry.js';
+export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';
+export { availableMemory, createMemoryBudget, memoryOfMachine } from './memory-budget.js';
+export type { MemoryBudget, MemoryBudgetOptions, MemoryReservation } from './memory-budget.js';
 export { countBuckets, counter, gauge, histogram, secondsBuckets } from './metrics.js';
 export { HealthDefinition } from 'nice-grpc-server-health';
 export type { ConnectOptions, Connection } from './client.js';

@@ -36,7 +36,9 @@ export function reportedErrors(logger: Logger): ServerMiddleware {
       return yield* call.next(call.request, context);
     } catch (thrown) {
       const error = statusFromError(thrown);
-      if (error.code === Status.INTERNAL) logger.error({ rpc: call.method.path, err: thrown }, 'call failed');
+      // What fails after the caller has left failed, most likely, because it left.
+      const level = context.signal.aborted ? 'debug' : 'error';
+      if (error.code === Status.INTERNAL) logger[level]({ rpc: call.method.path, err: thrown }, 'call failed');
       throw error;
     }
   };

@@ -1,9 +1,10 @@
 // The whole way with the real four services as they are built: train on a few drawn images, lose the trainer, go on,
 // find neighbours. Needs dist/, which this project's test target builds first.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeNpyAs } from '@kindred/formats';
 import { temporaryFolder } from '@kindred/testing';
+import { createCertificateAuthority } from '@kindred/testing/certificates';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dataFolder, workspaceFolder } from './data-folder.js';
@@ -102,5 +103,54 @@ describe('the story of a run', () => {
     });
     up.child.kill('SIGINT');
     expect(await up.exit).toBe(0);
+  });
+
+  it('does the same over TLS, with certificates on both sides and tokens', { timeout: 120_000 }, async () => {
+    const secrets = temporaryFolder('kindred-secrets');
+    const authority = await createCertificateAuthority(secrets);
+    const [server, client] = [await authority.issue('server'), await authority.issue('client')];
+    const tokens = { app: 'a'.repeat(40), peer: 'p'.repeat(40), watcher: 'w'.repeat(40) };
+    const tokenFile = (name: keyof typeof tokens): string => join(secrets, `${name}.token`);
+    for (const [name, token] of Object.entries(tokens)) writeFileSync(join(secrets, `${name}.token`), token);
+    const access = join(secrets, 'access');
+    writeFileSync(access, `app write ${tokens.app}\npeer write ${tokens.peer}\nwatcher read ${tokens.watcher}\n`);
+    const options = ['--ca-file', authority.caFile, '--client-cert', client.certFile, '--client-key', client.keyFile];
+    const up = startProgram(
+      ['--enable-source-maps', program],
+      ['--data', data, ...options, '--token-file', tokenFile('peer'), 'up', '--port-base', '0'],
+      {
+        KINDRED_SERVICE_BUNDLES: '',
+        KINDRED_TLS_CERT_FILE: server.certFile,
+        KINDRED_TLS_KEY_FILE: server.keyFile,
+        KINDRED_TLS_CLIENT_CA_FILE: authority.caFile,
+        KINDRED_ACCESS_FILE: access,
+      },
+    );
+    await up.line(({ event }) => event === 'ready');
+    const image = join(data, 'query.png');
+    const run = async (...words: string[]) => {
+      const started = kindred(...words);
+      return { code: await started.exit, words: started.words(), last: started.lines.at(-1) };
+    };
+
+    // Through embedding and neighbor-index, and through their calls to each other.
+    const app = [...options, '--token-file', tokenFile('app')];
+    expect(await run(...app, 'neighbors', '--model', 'story', image, '-k', '5')).toMatchObject({
+      code: 0,
+      last: { neighbors: { length: 5 } },
+    });
+    expect(await run(...app, 'runs')).toMatchObject({ code: 0, last: { runs: [{ runId: 'story' }] } });
+    expect(await run(...options, '--token-file', tokenFile('watcher'), 'dataset', 'list')).toMatchObject({ code: 0 });
+    // Without a token, and without a certificate.
+    expect(await run(...options, 'runs')).toMatchObject({
+      code: 2,
+      words: expect.stringContaining('no token') as string,
+    });
+    expect((await run('--ca-file', authority.caFile, '--token-file', tokenFile('app'), 'runs')).code).toBe(3);
+    up.child.kill('SIGINT');
+    expect(await up.exit).toBe(0);
+    const logs = serviceNames.map((name) => readFileSync(dataFolder(data).logFile(name), 'utf8')).join('');
+    expect(logs).toContain('"tls":"mutual"');
+    for (const token of Object.values(tokens)) expect(logs).not.toContain(token);
   });
 });
