@@ -21,9 +21,10 @@ export function currentCall(): CallScope | undefined {
   return scopes.getStore();
 }
 
-/** Runs work that outlives the call that starts it: neither deadline nor caller bind it. */
-export function outsideCall<T>(work: () => T): T {
-  return scopes.run(undefined, work);
+/** Runs work that outlives the call that starts it: it keeps the request's id and trace, and has no deadline. */
+export function outlivingCall<T>(work: () => T): T {
+  const scope = scopes.getStore();
+  return scopes.run(scope === undefined ? undefined : { ...scope, deadlineMs: Infinity }, work);
 }
 
 /** Runs each step of `generator` in `scope`. */

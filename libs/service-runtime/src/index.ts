@@ -8,12 +8,13 @@ export { clientSecurity, openClient, type ClientSecurity } from './client-securi
 export type { CallDeadline } from './deadlines.js';
 export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js';
 export { createHealthBoard, type HealthBoard } from './health.js';
-export { currentCall, outsideCall, type CallScope } from './call-scope.js';
+export { currentCall, outlivingCall, type CallScope } from './call-scope.js';
 export { startTelemetry, type Telemetry } from './telemetry.js';
 export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';
 export { availableMemory, createMemoryBudget, memoryOfMachine } from './memory-budget.js';
 export type { MemoryBudget, MemoryBudgetOptions, MemoryReservation } from './memory-budget.js';
 export { countBuckets, counter, gauge, histogram, secondsBuckets } from './metrics.js';
+export { Metadata } from 'nice-grpc-common';
 export { HealthDefinition } from 'nice-grpc-server-health';
 export type { ConnectOptions, Connection } from './client.js';
 export { createJobs } from './jobs.js';

@@ -1,7 +1,7 @@
 // Long work inside one process: started, watched, cancelled. Jobs live as long as the process and are few.
 import { randomUUID } from 'node:crypto';
 import { KindredError, notFound, toKindredError } from '@kindred/errors';
-import { outsideCall } from './call-scope.js';
+import { outlivingCall } from './call-scope.js';
 
 /** Where a job stands. */
 export type JobState = 'running' | 'succeeded' | 'failed' | 'cancelled';
@@ -89,7 +89,7 @@ export function createJobs<T extends object>(kind: string, maxRunning: number): 
       void (async () => {
         try {
           // The job outlives the call that starts it.
-          const last = await outsideCall(() => work({ signal: abort.signal, report }));
+          const last = await outlivingCall(() => work({ signal: abort.signal, report }));
           change(entry, { state: 'succeeded', progress: { ...entry.job.progress, ...last } });
         } catch (thrown) {
           if (abort.signal.aborted) change(entry, { state: 'cancelled' });

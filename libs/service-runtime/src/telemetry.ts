@@ -1,8 +1,12 @@
 // Traces through OpenTelemetry: off, and nothing of it loaded, unless the environment names a receiver.
+import { setTimeout as delay } from 'node:timers/promises';
 import { trace } from '@opentelemetry/api';
 import { KindredError } from '@kindred/errors';
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc-common';
 import { openTelemetryClientMiddleware, openTelemetryServerMiddleware } from 'nice-grpc-opentelemetry';
+
+/** How long the last spans may take to be sent. */
+const longestGoodbyeMs = 3000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -60,8 +64,8 @@ async function start(serviceName: string): Promise<Telemetry> {
     async close() {
       enabled = false;
       running = null;
-      // A receiver that is away must not turn the end of a service into a failure.
-      await provider.shutdown().catch(() => {});
+      // A receiver that is away neither holds up the end of a service nor makes it a failure.
+      await Promise.race([provider.shutdown().catch(() => {}), delay(longestGoodbyeMs, undefined, { ref: false })]);
       trace.disable();
     },
   };

@@ -3,8 +3,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeNpyAs } from '@kindred/formats';
+import { Split } from '@kindred/protocol/augmentation';
+import { EmbeddingServiceDefinition, JobState } from '@kindred/protocol/embedding';
+import { Metadata, connect, openClient } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import { createCertificateAuthority } from '@kindred/testing/certificates';
+import { startTraceReceiver } from '@kindred/testing/traces';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dataFolder, workspaceFolder } from './data-folder.js';
@@ -105,7 +109,8 @@ describe('the story of a run', () => {
     expect(await up.exit).toBe(0);
   });
 
-  it('does the same over TLS, with certificates on both sides and tokens', { timeout: 120_000 }, async () => {
+  it('does it over TLS, with certificates on both sides, tokens and traces', { timeout: 120_000 }, async () => {
+    const receiver = await startTraceReceiver();
     const secrets = temporaryFolder('kindred-secrets');
     const authority = await createCertificateAuthority(secrets);
     const [server, client] = [await authority.issue('server'), await authority.issue('client')];
@@ -124,6 +129,8 @@ describe('the story of a run', () => {
         KINDRED_TLS_KEY_FILE: server.keyFile,
         KINDRED_TLS_CLIENT_CA_FILE: authority.caFile,
         KINDRED_ACCESS_FILE: access,
+        KINDRED_ACCESS_LOG: '1',
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.endpoint,
       },
     );
     await up.line(({ event }) => event === 'ready');
@@ -133,7 +140,6 @@ describe('the story of a run', () => {
       return { code: await started.exit, words: started.words(), last: started.lines.at(-1) };
     };
 
-    // Through embedding and neighbor-index, and through their calls to each other.
     const app = [...options, '--token-file', tokenFile('app')];
     expect(await run(...app, 'neighbors', '--model', 'story', image, '-k', '5')).toMatchObject({
       code: 0,
@@ -147,10 +153,37 @@ describe('the story of a run', () => {
       words: expect.stringContaining('no token') as string,
     });
     expect((await run('--ca-file', authority.caFile, '--token-file', tokenFile('app'), 'runs')).code).toBe(3);
+    // A data-set job calls the other services, under the trace of the application that started it.
+    const traceId = 'c0ffee'.padStart(32, '0');
+    const record = await readServicesRecord(dataFolder(data));
+    const { client: embedding, close } = connect(EmbeddingServiceDefinition, {
+      service: 'embedding',
+      address: record?.services.embedding?.address ?? '',
+      security: { ...openClient, ...client, tls: true, caFile: authority.caFile, tokenFile: tokenFile('app') },
+    });
+    const traceparent = `00-${traceId}-${'1'.padStart(16, '0')}-01`;
+    const dataset = { name: 'drawn', split: Split.VALIDATION, drawnSize: validationSize, drawnSeed: 1n };
+    const request = { model: 'story', dataset, indexId: '' };
+    const { job } = await embedding.startEmbedDataset(request, { metadata: Metadata({ traceparent }) });
+    for await (const answer of embedding.watchEmbedDataset({ jobId: job?.jobId ?? '' }))
+      expect(JobState[answer.job?.state ?? 0]).not.toBe('JOB_STATE_FAILED');
+    close();
+
     up.child.kill('SIGINT');
     expect(await up.exit).toBe(0);
+    await receiver.close();
+    const traced = receiver.spans.filter((span) => span.traceId === traceId);
+    const seen = (kind: string, service: string, rpc: string) =>
+      traced.find((span) => span.kind === kind && span.service === `kindred-${service}` && span.name.endsWith(rpc));
+    const called = seen('client', 'embedding', '/StreamBatches');
+    expect(called).toBeDefined();
+    expect(seen('server', 'data-augmentation', '/StreamBatches')?.parentSpanId).toBe(called?.spanId);
+    const asked = seen('server', 'embedding', '/StartEmbedDataset');
+    expect(asked?.parentSpanId).toBe('1'.padStart(16, '0'));
+    expect(called?.parentSpanId).toBe(asked?.spanId);
     const logs = serviceNames.map((name) => readFileSync(dataFolder(data).logFile(name), 'utf8')).join('');
     expect(logs).toContain('"tls":"mutual"');
+    expect(logs).toContain(`"traceId":"${traceId}"`);
     for (const token of Object.values(tokens)) expect(logs).not.toContain(token);
   });
 });
