@@ -6,12 +6,15 @@ export type { Trainer, TrainerOptions, TrainerState } from './trainer.js';
 export type { Precision } from './mixed-precision.js';
 export { createEncoder } from './encoder.js';
 export type { Encoder, EncoderOptions } from './encoder.js';
+export { createFrozenEncoder } from './frozen-encoder.js';
+export type { FrozenEncoder, FrozenEncoderOptions } from './frozen-encoder.js';
 export { createNeighbourSearch } from './neighbour-search.js';
 export type { NeighbourQuery, NeighbourSearch } from './neighbour-search.js';
 export type { Embeddings } from './embedding-function.js';
 export { compile } from './compile.js';
 export type { CompiledFunction, CompiledProgram, OutputValue } from './compile.js';
 export type {
+  FrozenValues,
   FunctionDefinition,
   FunctionResult,
   InputDefinition,

@@ -38,9 +38,17 @@ export interface FunctionDefinition {
   ) => FunctionResult;
 }
 
+/** A constant tensor of float32 values. */
+export interface FrozenValues {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
 /** Functions that share float32 state. */
 export interface ProgramDefinition {
   /** Shape of each state variable. */
   readonly state: Readonly<Record<string, readonly number[]>>;
+  /** Values that never change, handed to functions beside the state: constants of the graph, of any size. @default none */
+  readonly frozen?: Readonly<Record<string, FrozenValues>>;
   readonly functions: Readonly<Record<string, FunctionDefinition>>;
 }

@@ -2,9 +2,9 @@
 import { pruneGraph } from './graph.js';
 import { applyPrecision } from './mixed-precision.js';
 import { attribute, attributeTypes, dataTypes } from './native.js';
-import { traceFunction } from './trace.js';
+import { frozenNode, traceFunction } from './trace.js';
 import type { GraphNode } from './graph.js';
-import type { ProgramDefinition } from './program-definition.js';
+import type { FrozenValues, ProgramDefinition } from './program-definition.js';
 import type { TensorFlowRuntime } from './runtime.js';
 
 /** A program's graph. */
@@ -27,6 +27,7 @@ export function programGraph(runtime: TensorFlowRuntime, definition: ProgramDefi
     nodes.push(...variableNodes(name, shape));
     targets.push(`set/${name}`, `get/${name}`);
   }
+  nodes.push(...Object.entries(definition.frozen ?? {}).map(([name, frozen]) => constantNode(name, frozen)));
   const outputs: Record<string, readonly string[]> = {};
   for (const [name, fn] of Object.entries(definition.functions)) {
     const trace = traceFunction(runtime.backend, name, definition, fn);
@@ -45,6 +46,12 @@ const doneNode: GraphNode = {
   inputs: [],
   constant: { dtype: dataTypes.float32, shape: [], bytes: new Uint8Array(4) },
 };
+
+function constantNode(name: string, { shape, values }: FrozenValues): GraphNode {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const constant = { dtype: dataTypes.float32, shape, bytes };
+  return { name: frozenNode(name), op: 'Const', attributes: [], inputs: [], constant };
+}
 
 /** A variable with the nodes that write it (`set/…`, fed by `value/…`) and read it (`get/…`). */
 function variableNodes(name: string, shape: readonly number[]): GraphNode[] {

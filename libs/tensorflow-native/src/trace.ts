@@ -18,6 +18,11 @@ export interface Trace {
 // or was drawn by chance in JavaScript, and can't be compiled.
 const traceSizes = [3, 5] as const;
 
+/** Name of the `Const` that holds a program's frozen values. */
+export function frozenNode(key: string): string {
+  return `frozen/${key}`;
+}
+
 /** Records function `name` of `definition`; nodes are named `name/…`, outputs `name/output/…`. */
 export function traceFunction(
   backend: NativeBackend,
@@ -96,6 +101,9 @@ function traceOnce(
     const read = `${name}/read/${key}`;
     recorder.nodes.push(plainNode(read, 'ReadVariableOp', [attribute.type('dtype', 'float32')], [`variable/${key}`]));
     state[key] = declare(read, shape, 'float32');
+  }
+  for (const [key, { shape }] of Object.entries(definition.frozen ?? {})) {
+    state[key] = declare(frozenNode(key), shape, 'float32');
   }
   const inputs: Record<string, tf.Tensor> = {};
   for (const [key, { dtype, shape }] of Object.entries(fn.inputs)) {
