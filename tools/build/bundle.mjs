@@ -68,7 +68,7 @@ for (let next = entries; Object.keys(next).length > 0;) {
 }
 
 // Files that a library reads beside itself, e.g. the contract's descriptors.
-const projects = new Set([...folders].map((folder) => folder.slice(0, folder.indexOf('/src'))));
+const projects = new Set([...folders].map((folder) => folder.replace(/\/src(\/.*)?$/, '')));
 for (const folder of projects) {
   for (const asset of readManifest(folder).kindred?.assets ?? []) {
     cpSync(join(folder, asset), join(output, basename(asset)));
