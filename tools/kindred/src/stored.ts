@@ -1,6 +1,6 @@
 // Commands that work on the artifact store itself; no service need run.
 import type { Command } from 'commander';
-import { createFolderStore, type ArtifactStore } from '@kindred/artifact-store';
+import { openStore, type ArtifactStore } from '@kindred/artifact-store';
 import { runCommand, type CommandContext, type GlobalOptions } from './command-context.js';
 import type { ExitCode } from './exit-codes.js';
 
@@ -10,6 +10,6 @@ export function runWithStore(
   work: (store: ArtifactStore, context: CommandContext) => Promise<ExitCode | void>,
 ): Promise<void> {
   return runCommand(command.optsWithGlobals<GlobalOptions>(), async (context) =>
-    work(await createFolderStore(context.folder.artifacts), context),
+    work(await openStore(context.folder.artifacts), context),
   );
 }

@@ -1,10 +1,10 @@
-// One of many processes that change one model at once: `node change-models.ts FOLDER WORKER CHANGES`. It registers
+// One of many processes that change one model at once: `node change-models.ts STORE WORKER CHANGES`. It registers
 // versions and moves aliases by turns, and prints a line for each change once that has returned.
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { createModelRegistry } from '@kindred/lineage';
 
-const [folder = '', worker = '', changes = '0'] = process.argv.slice(2);
-const registry = createModelRegistry(await createFolderStore(folder));
+const [location = '', worker = '', changes = '0'] = process.argv.slice(2);
+const registry = createModelRegistry(await openStore(location));
 for (let i = 0; i < Number(changes); i++) {
   const file = {
     key: `runs/${worker}-${i}/model.safetensors`,
