@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { isKindredError } from '@kindred/errors';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { describeMachine } from './machine.js';
-import { peersFolder, pythonOfPeers } from './python-environment.js';
+import { peersFolder, pythonOfPeers } from './peers.js';
 import { machineLine, table, type Report, type Row } from './report.js';
 import { allSuites, chooseSuites, groups } from './suites/choice.js';
 
