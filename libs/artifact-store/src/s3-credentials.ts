@@ -28,7 +28,7 @@ export interface SessionKeys {
 const renewBeforeMs = 120_000;
 
 /**
- * Finds the credentials: `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` (and `AWS_SESSION_TOKEN`); the file
+ * Finds the credentials: the file that the address names; `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` (and `AWS_SESSION_TOKEN`); the file
  * `AWS_SHARED_CREDENTIALS_FILE`, read again whenever it changes; the token in `AWS_WEB_IDENTITY_TOKEN_FILE` for the role
  * `AWS_ROLE_ARN`, exchanged at `AWS_ENDPOINT_URL_STS` (default: Amazon's in the region, else the store's own server);
  * `~/.aws/credentials`. `AWS_PROFILE` picks the section of a file.
@@ -38,6 +38,8 @@ export function findCredentials(
   location: S3Location,
   environment: Readonly<Record<string, string | undefined>>,
 ): S3Credentials {
+  const profile = environment['AWS_PROFILE'] || 'default';
+  if (location.credentialsFile !== null) return fixedSource(fileReader(location, location.credentialsFile, profile));
   const accessKey = environment['AWS_ACCESS_KEY_ID'] ?? '';
   const secretKey = environment['AWS_SECRET_ACCESS_KEY'] ?? '';
   if (accessKey !== '' && secretKey !== '') {
@@ -47,7 +49,6 @@ export function findCredentials(
   if (accessKey !== '' || secretKey !== '') {
     throw noCredentials(location, 'only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set');
   }
-  const profile = environment['AWS_PROFILE'] || 'default';
   const named = environment['AWS_SHARED_CREDENTIALS_FILE'] ?? '';
   if (named !== '') return fixedSource(fileReader(location, named, profile));
   const tokenFile = environment['AWS_WEB_IDENTITY_TOKEN_FILE'] ?? '';

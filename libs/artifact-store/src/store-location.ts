@@ -28,6 +28,8 @@ export interface S3Location {
   readonly partSize: number;
   /** Parts on their way at a time. */
   readonly parallelParts: number;
+  /** File of AWS's form that holds the credentials; null: the environment says where they are. */
+  readonly credentialsFile: string | null;
   /** How long a call may make no progress before it is given up and repeated, in milliseconds. */
   readonly idleMs: number;
 }
@@ -45,6 +47,7 @@ const queryForm = z.strictObject({
     .optional(),
   'path-style': z.enum(['true', 'false']).optional(),
   ca: z.string().min(1).optional(),
+  credentials: z.string().min(1).optional(),
   sse: z
     .string()
     .regex(/^(s3|kms:.+)$/)
@@ -59,6 +62,7 @@ const allowed: Readonly<Record<keyof z.infer<typeof queryForm>, string>> = {
   region: "a region's name, e.g. eu-central-1",
   'path-style': 'true, false',
   ca: 'the path of a file of certificates (PEM)',
+  credentials: "the path of a file of credentials in AWS's form",
   sse: 's3, kms:KEY_ID',
   'part-mib': 'a whole number from 5 to 1024',
   'parallel-parts': 'a whole number from 1 to 32',
@@ -68,7 +72,7 @@ const allowed: Readonly<Record<keyof z.infer<typeof queryForm>, string>> = {
 /**
  * Reads a store's name: `/path`, `file:///path`, or `s3://BUCKET[/PREFIX][?NAME=VALUE&…]` with the names `endpoint`
  * (default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else Amazon's), `region` (`AWS_REGION`, `AWS_DEFAULT_REGION`, else
- * `us-east-1`), `path-style` (true but for Amazon's servers), `ca` (`AWS_CA_BUNDLE`), `sse` (`s3`, `kms:KEY_ID`),
+ * `us-east-1`), `path-style` (true but for Amazon's servers), `ca` (`AWS_CA_BUNDLE`), `credentials` (a file), `sse` (`s3`, `kms:KEY_ID`),
  * `part-mib` (8), `parallel-parts` (4) and `idle-seconds` (30).
  * @throws KindredError INVALID_ARGUMENT saying what was got and what is allowed; credentials are refused, since addresses are shown.
  */
@@ -113,6 +117,7 @@ function parseS3(address: URL, environment: Environment): S3Location {
     region: query.region ?? (environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || 'us-east-1'),
     pathStyle: query['path-style'] === undefined ? !isAmazon : query['path-style'] === 'true',
     caFile: query.ca ?? (environment['AWS_CA_BUNDLE'] || null),
+    credentialsFile: query.credentials ?? null,
     encryption: encryptionOf(query.sse),
     partSize: query['part-mib'] * mebibyte,
     parallelParts: query['parallel-parts'],

@@ -13,7 +13,7 @@ import {
 /** Settings of the embedding service. */
 export interface Config {
   readonly network: NetworkConfig;
-  /** Folder of the artifact store. */
+  /** The artifact store: a folder's path, or `s3://BUCKET/PREFIX?endpoint=…`. */
   readonly artifactStore: string;
   /** `host:port` of the data-augmentation service. */
   readonly dataAugmentationAddress: string;

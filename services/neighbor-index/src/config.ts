@@ -14,7 +14,7 @@ export interface Limits {
 /** The service's settings. */
 export interface Config {
   readonly network: NetworkConfig;
-  /** Folder of the artifact store. */
+  /** The artifact store: a folder's path, or `s3://BUCKET/PREFIX?endpoint=…`. */
   readonly artifactStore: string;
   readonly limits: Limits;
 }

@@ -1,5 +1,5 @@
 // The process `neighbor-index`: wiring.
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { createFaissEngine } from '@kindred/faiss-native';
 import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
 import { createLogger, runMain, startService } from '@kindred/service-runtime';
@@ -12,7 +12,7 @@ import { roles } from './roles.js';
 await runMain('neighbor-index', async () => {
   const logger = createLogger('neighbor-index');
   const { network, artifactStore, limits } = loadConfig();
-  const store = await createFolderStore(artifactStore);
+  const store = await openStore(artifactStore, { onNotice: (message) => logger.warn(message) });
   const engine = createFaissEngine();
   const indexes = createIndexes({ store, engine, limits, logger });
   const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs });

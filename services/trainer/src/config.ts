@@ -12,7 +12,7 @@ import {
 /** Settings of the trainer service. */
 export interface Config {
   readonly network: NetworkConfig;
-  /** Folder of the artifact store. */
+  /** The artifact store: a folder's path, or `s3://BUCKET/PREFIX?endpoint=…`. */
   readonly artifactStore: string;
   /** `host:port` of the data-augmentation service. */
   readonly dataAugmentationAddress: string;
@@ -28,6 +28,8 @@ export interface Config {
   readonly keepCheckpoints: number;
   /** How long a run waits for the data-augmentation service before it fails, in milliseconds. */
   readonly dataRetryMs: number;
+  /** How long a run waits for an artifact store that does not answer before it fails, in milliseconds. */
+  readonly storeRetryMs: number;
 }
 
 /** Reads and checks the environment. @throws KindredError INVALID_ARGUMENT naming each wrong variable. */
@@ -44,6 +46,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_TRAINER_MAX_PENDING_RUNS: fields.integer(1, 100_000).default(100),
     KINDRED_TRAINER_KEEP_CHECKPOINTS: fields.integer(2, 1_000).default(3),
     KINDRED_TRAINER_DATA_RETRY_MS: fields.integer(0, 86_400_000).default(600_000),
+    KINDRED_TRAINER_STORE_RETRY_MS: fields.integer(0, 86_400_000).default(3_600_000),
   });
   return Object.freeze({
     network: network.read(values),
@@ -55,5 +58,6 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     maxPendingRuns: values['KINDRED_TRAINER_MAX_PENDING_RUNS'] as number,
     keepCheckpoints: values['KINDRED_TRAINER_KEEP_CHECKPOINTS'] as number,
     dataRetryMs: values['KINDRED_TRAINER_DATA_RETRY_MS'] as number,
+    storeRetryMs: values['KINDRED_TRAINER_STORE_RETRY_MS'] as number,
   });
 }

@@ -41,6 +41,7 @@ export interface LocalExecutorOptions {
   readonly artifactStore: string;
   readonly dataAugmentationAddress: string;
   readonly dataRetryMs: number;
+  readonly storeRetryMs: number;
   /** How long a cancelled process may take to stop, in milliseconds. @default 30_000 */
   readonly cancelGraceMs?: number;
 }
@@ -48,11 +49,11 @@ export interface LocalExecutorOptions {
 /** Makes the executor that uses child processes of this machine. */
 export function createLocalExecutor(options: LocalExecutorOptions): TrainingExecutor {
   const entry = workerEntry(import.meta.url, 'training');
-  const { artifactStore, dataAugmentationAddress, dataRetryMs, cancelGraceMs = 30_000 } = options;
+  const { cancelGraceMs = 30_000, ...told } = options;
   return {
     start(job, listener) {
       const child = forkProcess(entry, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-      const command: TrainingCommand = { kind: 'train', job, artifactStore, dataAugmentationAddress, dataRetryMs };
+      const command: TrainingCommand = { kind: 'train', job, ...told };
       tell(child, command);
       return {
         ended: endOf(child, listener),

@@ -1,5 +1,5 @@
 // The trainer: wires the artifact store, the runs and the gRPC door together.
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { loadConfig } from './config.js';
@@ -14,13 +14,16 @@ import { openRuns } from './runs.js';
 await runMain('trainer', async () => {
   const config = loadConfig();
   const logger = createLogger('trainer');
-  const { artifactStore, dataAugmentationAddress, dataRetryMs } = config;
-  const artifacts = await createFolderStore(artifactStore);
+  const { artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs } = config;
+  const artifacts = await openStore(artifactStore, {
+    patienceMs: storeRetryMs,
+    onNotice: (message) => logger.warn(message),
+  });
   const runs = await openRuns({
     store: createRunStore(artifacts),
     eventFiles: createEventFiles(artifacts),
     lineage: createRunLineage(artifacts),
-    executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs }),
+    executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs }),
     logger,
     tensorFlow: { intraOpThreads: config.threads, xla: config.xla, tf32: config.tf32 },
     maxPendingRuns: config.maxPendingRuns,

@@ -1,5 +1,5 @@
 // The process of one run: trains, reports to the service that started it, and ends with it.
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { KindredError, serializeError, type SerializedError } from '@kindred/errors';
 import { createBatchReader } from './batch-reader.js';
 import type { Checkpointed, RunEventBody } from './run.js';
@@ -15,6 +15,7 @@ export type TrainingCommand =
       readonly artifactStore: string;
       readonly dataAugmentationAddress: string;
       readonly dataRetryMs: number;
+      readonly storeRetryMs: number;
     }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'committed' };
@@ -56,7 +57,7 @@ async function train(command: Extract<TrainingCommand, { kind: 'train' }>): Prom
     const artifacts = await runTraining(command.job, {
       reader,
       seenDatasets: reader.seen,
-      artifacts: await createFolderStore(command.artifactStore),
+      artifacts: await openStore(command.artifactStore, { patienceMs: command.storeRetryMs, onNotice: notify }),
       signal: cancelled.signal,
       emit: (body) => send({ kind: 'event', time: new Date().toISOString(), body }),
       notify,

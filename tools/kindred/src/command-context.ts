@@ -8,6 +8,7 @@ import { createOutput, type Output } from './output.js';
 /** Options that every command has. */
 export interface GlobalOptions {
   readonly data: string;
+  readonly store?: string;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -27,7 +28,8 @@ export async function runCommand(
   const output = createOutput({ json: options.json === true, verbose: options.verbose === true });
   const interruption = createInterruption();
   try {
-    process.exitCode = (await work({ output, interruption, folder: dataFolder(options.data) })) ?? exitCodes.ok;
+    process.exitCode =
+      (await work({ output, interruption, folder: dataFolder(options.data, options.store) })) ?? exitCodes.ok;
   } catch (thrown) {
     if (interruption.signal.aborted) {
       process.exitCode = exitCodes.interrupted;

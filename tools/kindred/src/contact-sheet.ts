@@ -1,5 +1,5 @@
 // A picture for people: some images, each with its nearest neighbours in its row.
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { decodeNpyAs } from '@kindred/formats';
 import type { DatasetReference } from '@kindred/protocol/augmentation';
 import { int32Of, uint32Of } from '@kindred/service-runtime';
@@ -37,15 +37,15 @@ const shownSide = 64;
 
 /**
  * Draws the sheet: left the image, right of it its neighbours, framed green where they share its class and red where
- * not. Needs the artifact store's folder.
+ * not. Reads the artifact store itself.
  */
 export async function drawContactSheet(
   session: Session,
-  artifactFolder: string,
+  artifactStore: string,
   options: ContactSheetOptions,
 ): Promise<void> {
   const { neighborsKey, rows = 10, neighbors = 10, cropSize } = options;
-  const store = await createFolderStore(artifactFolder);
+  const store = await openStore(artifactStore);
   const { data, shape } = decodeNpyAs(await store.get(neighborsKey), 'i8', neighborsKey);
   const [count = 0, width = 0] = shape;
   // The rows are evenly spread over the split, so that they need no labels to differ.

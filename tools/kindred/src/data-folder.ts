@@ -3,17 +3,20 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServiceName } from '@kindred/service-runtime';
+import { folderOfStore } from './artifact-place.js';
 
 /** The places in one data folder. */
 export interface DataFolder {
   readonly path: string;
-  /** The artifact store. */
+  /** The artifact store: a folder, `s3://BUCKET/PREFIX?…`, or `minio` for a server of the data folder's own. */
   readonly artifacts: string;
   /** Fetched data sets; the first data root of the data-augmentation service. */
   readonly datasets: string;
   readonly lockFile: string;
   readonly servicesFile: string;
-  logFile(service: ServiceName): string;
+  /** Data and credentials of the folder's own MinIO. */
+  readonly minio: string;
+  logFile(program: ServiceName | 'minio'): string;
 }
 
 /** What `services.json` says of one service. */
@@ -29,25 +32,29 @@ export interface ServiceRecord {
 export interface ServicesRecord {
   /** The process that runs them. */
   readonly pid: number;
+  /** The artifact store that they use. */
+  readonly store: string;
   readonly services: Readonly<Partial<Record<ServiceName, ServiceRecord>>>;
 }
 
-/** The layout of the data folder at `path`. */
-export function dataFolder(path: string): DataFolder {
+/** The layout of the data folder at `path`, with the artifact store `store`. @default its own folder `artifacts` */
+export function dataFolder(path: string, store?: string): DataFolder {
   const root = resolve(path);
   return {
     path: root,
-    artifacts: join(root, 'artifacts'),
+    artifacts: store === undefined ? join(root, 'artifacts') : absoluteStore(store),
+    minio: join(root, 'minio'),
     datasets: join(root, 'datasets'),
     lockFile: join(root, 'services.lock'),
     servicesFile: join(root, 'services.json'),
-    logFile: (service) => join(root, 'logs', `${service}.log`),
+    logFile: (program) => join(root, 'logs', `${program}.log`),
   };
 }
 
 /** Makes the folders. */
 export async function makeDataFolder(folder: DataFolder): Promise<void> {
-  for (const path of [folder.artifacts, folder.datasets, join(folder.path, 'logs')])
+  const store = folderOfStore(folder.artifacts);
+  for (const path of [...(store === null ? [] : [store]), folder.datasets, join(folder.path, 'logs')])
     await mkdir(path, { recursive: true });
 }
 
@@ -65,6 +72,12 @@ export async function readServicesRecord(folder: DataFolder): Promise<ServicesRe
   } catch {
     return null;
   }
+}
+
+/** A store's name that means the same in every working folder. */
+function absoluteStore(store: string): string {
+  const folder = folderOfStore(store);
+  return folder === null ? store : resolve(folder);
 }
 
 /** The folder of the workspace: what lies above `dist/tools/kindred` or `tools/kindred/src`. */

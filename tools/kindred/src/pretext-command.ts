@@ -47,10 +47,11 @@ export async function runPretextCommand(context: CommandContext, command: Pretex
     const summary = summarize(result, session.artifactFolder, (Date.now() - began) / 1000);
     const copies = (await command.resultsFolder?.(result.experiment.train_db_name)) ?? null;
     printSummary(output, summary);
-    if (copies !== null && session.artifactFolder !== null) {
-      await copyResults(result, session.artifactFolder, copies);
+    if (copies !== null && session.artifactStore !== null) {
+      await copyResults(result, session.artifactStore, copies);
       output.text(`  ${'copied to'.padEnd(27)}  ${copies}`);
-    } else if (copies !== null) output.warn('the artifact store is on another machine: no results were copied');
+    } else if (copies !== null)
+      output.warn('the artifact store is elsewhere and KINDRED_ARTIFACT_STORE is not set: no results were copied');
     const additions = await command.illustrate?.(session, result, summary);
     output.result({ ...summary, resultsFolder: copies, ...additions });
     return exitCodes.ok;

@@ -18,6 +18,10 @@ export function createProgram(): Command {
     .description("learns image embeddings without labels and finds each image's nearest kin")
     .version('0.1.0')
     .option('--data <dir>', 'folder of artifacts, data sets and logs', process.env['KINDRED_DATA'] ?? './kindred-data')
+    .option(
+      '--store <place>',
+      "artifact store: a folder, s3://BUCKET/PREFIX?endpoint=…, or 'minio' for one here (default: DATA/artifacts)",
+    )
     .option('--json', 'one JSON object a line on stdout, the last one the result; words go to stderr')
     .option('--verbose', 'show stack traces of errors')
     .showHelpAfterError('(kindred --help shows what there is)')

@@ -4,7 +4,7 @@ import { access, constants, mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createFolderStore } from '@kindred/artifact-store';
+import { openStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import type { Environment } from '@kindred/experiment';
 import { table, type Output } from './output.js';
@@ -119,8 +119,8 @@ export async function resultsFolderFor(
 }
 
 /** Copies model and neighbour files from the artifact store to `folder`. */
-export async function copyResults(result: PretextResult, artifactFolder: string, folder: string): Promise<void> {
-  const store = await createFolderStore(artifactFolder);
+export async function copyResults(result: PretextResult, artifactStore: string, folder: string): Promise<void> {
+  const store = await openStore(artifactStore);
   for (const key of artifactKeys(result)) {
     const path = join(folder, basename(key));
     await pipeline(Readable.from(store.read(key)), createWriteStream(`${path}.part`));

@@ -5,7 +5,8 @@ import { EmbeddingServiceDefinition } from '@kindred/protocol/embedding';
 import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { connect, serviceAddressVariable, type Connection, type ServiceName } from '@kindred/service-runtime';
-import { readServicesRecord, type DataFolder } from './data-folder.js';
+import { folderOfStore } from './artifact-place.js';
+import { readServicesRecord, type DataFolder, type ServicesRecord } from './data-folder.js';
 import { createHealthMonitor, type HealthMonitor } from './health-monitor.js';
 import type { Interruption } from './interruption.js';
 import { lockHolder } from './lock.js';
@@ -36,7 +37,9 @@ export interface Session {
   readonly signal: AbortSignal;
   /** Whether the services end with this command. */
   readonly owned: boolean;
-  /** Folder of the artifact store; null when it is on another machine. */
+  /** The artifact store, for `openStore`; null when the services are elsewhere and `KINDRED_ARTIFACT_STORE` is not set. */
+  readonly artifactStore: string | null;
+  /** Folder of the artifact store; null when it is a bucket, or on another machine. */
   readonly artifactFolder: string | null;
   /** Does `work`; when a service is lost under it, waits until all answer and does it again from its beginning. */
   persist<T>(work: () => Promise<T>): Promise<T>;
@@ -57,12 +60,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const { folder, output, interruption } = options;
   const signal = interruption.signal;
   let supervisor: Supervisor | null = null;
-  let artifactFolder: string | null = folder.artifacts;
+  let artifactStore = process.env['KINDRED_ARTIFACT_STORE'] ?? null;
   let addresses = addressesFromEnvironment();
-  if (addresses !== null) artifactFolder = process.env['KINDRED_ARTIFACT_STORE'] ?? null;
-  else addresses = await addressesOfRunning(folder, signal);
+  if (addresses === null) {
+    const running = await recordOfRunning(folder, signal);
+    addresses = running === null ? null : addressesIn(running.services);
+    artifactStore = running?.store ?? null;
+  }
   if (addresses === null) {
     supervisor = await startOwn(options);
+    artifactStore = supervisor.store;
     addresses = addressesIn(supervisor.records());
     interruption.onSecond(() => supervisor?.kill());
   }
@@ -101,7 +108,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     output,
     signal,
     owned,
-    artifactFolder,
+    artifactStore,
+    artifactFolder: artifactStore === null ? null : folderOfStore(artifactStore),
     async persist(work) {
       let repeat = 0;
       for (let began = Date.now(); ; began = Date.now(), repeat++) {
@@ -143,6 +151,7 @@ async function startOwn({ folder, output, start, dataRoots = [], bundles }: Sess
     bundles,
     command: `kindred ${process.argv.slice(2).join(' ')}`.trim(),
     onChange: serviceReporter(output),
+    say: (words) => output.text(words),
   });
 }
 
@@ -153,11 +162,11 @@ function addressesFromEnvironment(): Addresses | null {
 }
 
 /** The services that another command runs for this folder, once they are ready; null if there is none. */
-async function addressesOfRunning(folder: DataFolder, signal: AbortSignal): Promise<Addresses | null> {
+export async function recordOfRunning(folder: DataFolder, signal: AbortSignal): Promise<ServicesRecord | null> {
   while (!signal.aborted && (await lockHolder(folder.lockFile)) !== null) {
     const record = await readServicesRecord(folder);
     const holder = await lockHolder(folder.lockFile);
-    if (record !== null && holder !== null && record.pid === holder.pid) return addressesIn(record.services);
+    if (record !== null && holder !== null && record.pid === holder.pid) return record;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   return null;

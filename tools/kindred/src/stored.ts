@@ -2,14 +2,28 @@
 import type { Command } from 'commander';
 import { openStore, type ArtifactStore } from '@kindred/artifact-store';
 import { runCommand, type CommandContext, type GlobalOptions } from './command-context.js';
+import { ownMinio } from './artifact-place.js';
+import { startMinio } from './minio-server.js';
+import { recordOfRunning } from './session.js';
 import type { ExitCode } from './exit-codes.js';
 
-/** Runs one command with the artifact store of its data folder. */
+/** Runs one command with the artifact store of the services that run, else of its own options. */
 export function runWithStore(
   command: Command,
   work: (store: ArtifactStore, context: CommandContext) => Promise<ExitCode | void>,
 ): Promise<void> {
-  return runCommand(command.optsWithGlobals<GlobalOptions>(), async (context) =>
-    work(await openStore(context.folder.artifacts), context),
-  );
+  return runCommand(command.optsWithGlobals<GlobalOptions>(), async (context) => {
+    const { folder, output, interruption } = context;
+    const running = await recordOfRunning(folder, interruption.signal);
+    const minio =
+      running === null && folder.artifacts === ownMinio
+        ? await startMinio(folder, (words) => output.text(words))
+        : null;
+    try {
+      const name = running?.store ?? minio?.store ?? folder.artifacts;
+      return await work(await openStore(name, { onNotice: (message) => output.warn(message) }), context);
+    } finally {
+      await minio?.stop();
+    }
+  });
 }

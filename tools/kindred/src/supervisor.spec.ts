@@ -59,7 +59,11 @@ describe('supervisor', () => {
     const { supervisor, folder } = await start();
     const records = Object.values(supervisor.records());
     expect(records.map(({ state }) => state)).toEqual(['running', 'running', 'running', 'running']);
-    expect(await readServicesRecord(folder)).toEqual({ pid: process.pid, services: supervisor.records() });
+    expect(await readServicesRecord(folder)).toEqual({
+      pid: process.pid,
+      store: folder.artifacts,
+      services: supervisor.records(),
+    });
     await expect(
       startServices({ folder, ports: portsFrom(0), bundles: '/nowhere', command: 'second' }),
     ).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('already') });

@@ -11,7 +11,9 @@ import {
   type DataFolder,
   type ServiceRecord,
 } from './data-folder.js';
+import { ownMinio } from './artifact-place.js';
 import { acquireLock } from './lock.js';
+import { startMinio, type MinioServer } from './minio-server.js';
 import { startServiceProcess, type ServiceChange, type ServiceProcess } from './service-process.js';
 
 /** Which services, where, and who listens to their fate. */
@@ -28,12 +30,16 @@ export interface SupervisorOptions {
   /** The command line, for whoever finds the lock. */
   readonly command: string;
   readonly onChange?: (change: ServiceChange) => void;
+  /** Told what is done beside the services: a MinIO that is built or started. */
+  readonly say?: (words: string) => void;
   /** Longest wait for a service to drain. @default 15000 */
   readonly drainMs?: number;
 }
 
 /** Services that run. */
 export interface Supervisor {
+  /** The artifact store that the services use. */
+  readonly store: string;
   records(): Readonly<Partial<Record<ServiceName, ServiceRecord>>>;
   /** Drains all, those first that call the others. Idempotent. */
   stop(): Promise<void>;
@@ -66,6 +72,11 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
   const { folder, names = serviceNames, drainMs = 15_000 } = options;
   await makeDataFolder(folder);
   const lock = await acquireLock(folder.lockFile, options.command);
+  const minio = await startOwnMinio(options).catch(async (thrown: unknown) => {
+    await lock.release();
+    throw thrown;
+  });
+  const store = minio?.store ?? folder.artifacts;
   const running = new Map<ServiceName, ServiceProcess>();
   let writing: Promise<void> = Promise.resolve();
 
@@ -74,7 +85,7 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
       serviceNames.flatMap((name) => (running.has(name) ? [[name, running.get(name)?.record()]] : [])),
     );
   const publish = (): Promise<void> => {
-    writing = writing.then(() => writeServicesRecord(folder, { pid: process.pid, services: records() }));
+    writing = writing.then(() => writeServicesRecord(folder, { pid: process.pid, store, services: records() }));
     return writing;
   };
 
@@ -82,7 +93,7 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
     const service = await startServiceProcess({
       name,
       entry: join(options.bundles ?? defaultBundles(), name, 'main.js'),
-      environment: serviceEnvironment(options, records()),
+      environment: serviceEnvironment(options, store, records()),
       logFile: folder.logFile(name),
       ...options.ports(name),
       onChange(change) {
@@ -102,6 +113,7 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
     const second = [...running.values()].filter(({ name }) => !firstWave.includes(name));
     const first = [...running.values()].filter(({ name }) => firstWave.includes(name));
     for (const wave of [second, first]) await Promise.all(wave.map((service) => service.stop(drainMs)));
+    await minio?.stop();
     await writing;
     await rm(folder.servicesFile, { force: true });
     await lock.release();
@@ -117,10 +129,18 @@ export async function startServices(options: SupervisorOptions): Promise<Supervi
     throw thrown;
   }
   return {
+    store,
     records,
     stop: () => (stopped ??= stop()),
-    kill: () => running.forEach((service) => service.kill()),
+    kill() {
+      running.forEach((service) => service.kill());
+      minio?.kill();
+    },
   };
+}
+
+async function startOwnMinio({ folder, say = () => {} }: SupervisorOptions): Promise<MinioServer | null> {
+  return folder.artifacts === ownMinio ? startMinio(folder, say) : null;
 }
 
 function defaultBundles(): string {
@@ -131,11 +151,12 @@ function defaultBundles(): string {
 /** What the services need to know of each other and of the data folder. */
 function serviceEnvironment(
   { folder, dataRoots = [] }: SupervisorOptions,
+  store: string,
   started: Readonly<Partial<Record<ServiceName, ServiceRecord>>>,
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
-    KINDRED_ARTIFACT_STORE: folder.artifacts,
+    KINDRED_ARTIFACT_STORE: store,
     KINDRED_DATA_AUGMENTATION_ROOTS: [folder.datasets, ...dataRoots].join(':'),
   };
   for (const name of serviceNames) {

@@ -75,9 +75,9 @@ async function illustrate(
   const curve = join(pictures, 'knn.svg');
   await writeFile(curve, knnCurve([summary.untrainedKnnTop1 ?? 0, ...summary.knnTop1PerEpoch]));
   output.text(`  ${'curve of kNN accuracy'.padEnd(27)}  ${curve}`);
-  if (session.artifactFolder === null) return { pictures: { curve } };
+  if (session.artifactStore === null) return { pictures: { curve } };
   const neighbors = join(pictures, 'neighbors.png');
-  await drawContactSheet(session, session.artifactFolder, {
+  await drawContactSheet(session, session.artifactStore, {
     neighborsKey: train.mining.key,
     dataset: datasetReferences(experiment, run.dataRoot).train,
     cropSize: experiment.transformation_kwargs.crop_size,

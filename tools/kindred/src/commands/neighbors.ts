@@ -1,7 +1,6 @@
 // `kindred neighbors`: the training images that are nearest to an image file.
-import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { openStore } from '@kindred/artifact-store';
 import { readExperiment } from '@kindred/experiment';
 import { bytesOf } from '@kindred/service-runtime';
 import { runCommand, type GlobalOptions } from '../command-context.js';
@@ -82,7 +81,10 @@ async function runOf(session: Session, runId: string): Promise<{ experiment: str
     const { run } = await session.training.getRun({ runId }, { signal: session.signal });
     return { experiment: run?.experimentJson ?? '', dataRoot: run?.dataRoot ?? '' };
   }
-  const text = await readFile(join(session.artifactFolder ?? '', 'runs', runId, 'run.json'), 'utf8');
-  const { specification } = JSON.parse(text) as { specification: { experiment: unknown; dataRoot: string } };
+  const store = await openStore(session.artifactStore ?? '');
+  const text = await store.get(`runs/${runId}/run.json`);
+  const { specification } = JSON.parse(new TextDecoder().decode(text)) as {
+    specification: { experiment: unknown; dataRoot: string };
+  };
   return { experiment: JSON.stringify(specification.experiment), dataRoot: specification.dataRoot };
 }

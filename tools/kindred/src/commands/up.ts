@@ -33,6 +33,7 @@ export function addUp(program: Command): void {
           dataRoots: options.allowRoot.map((root) => resolve(root)),
           command: 'kindred up',
           onChange: serviceReporter(output),
+          say: (words) => output.text(words),
         });
         interruption.onSecond(() => supervisor.kill());
         const records = Object.entries(supervisor.records());
@@ -42,8 +43,14 @@ export function addUp(program: Command): void {
           `http://${metricsAddress}/metrics`,
         ]);
         for (const line of table(rows)) output.text(line);
+        output.text(`artifacts in ${supervisor.store}`);
         output.text(`data and logs in ${folder.path}; Ctrl-C drains all`);
-        output.event('ready', { pid: process.pid, data: folder.path, services: Object.fromEntries(records) });
+        output.event('ready', {
+          pid: process.pid,
+          data: folder.path,
+          store: supervisor.store,
+          services: Object.fromEntries(records),
+        });
         await aborted(interruption.signal);
         output.text('draining; Ctrl-C again ends at once');
         await supervisor.stop();
