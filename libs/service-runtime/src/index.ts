@@ -7,7 +7,7 @@ export { connect } from './client.js';
 export { clientSecurity, openClient, type ClientSecurity } from './client-security.js';
 export type { CallDeadline } from './deadlines.js';
 export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js';
-export { createHealthBoard, type HealthBoard } from './health.js';
+export { createHealthBoard, type HealthBoard, type ServerHealth } from './health.js';
 export { currentCall, outlivingCall, type CallScope } from './call-scope.js';
 export { startTelemetry, type Telemetry } from './telemetry.js';
 export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';

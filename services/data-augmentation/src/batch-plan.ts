@@ -1,9 +1,8 @@
 // Which images make which batch of an epoch; a function of the request and the dataset's size alone.
 import { shuffledIndices } from '@kindred/augmentation';
 import { invalidField } from '@kindred/errors';
+import { maxPixelBytes } from '@kindred/protocol';
 
-/** Bytes of one batch's pixels that leave room for the rest of a message: 48 MiB of the 64 MiB that a message may have. */
-export const maxBatchBytes = 48 * 1024 * 1024;
 /** Images a batch. */
 export const maxBatchImages = 8192;
 
@@ -27,7 +26,7 @@ export interface BatchPlan {
 
 /**
  * Plans an epoch over `size` images of which each takes `imageBytes` bytes of views.
- * @throws KindredError INVALID_ARGUMENT naming the field; for a batch over {@link maxBatchBytes}, with the largest that is allowed.
+ * @throws KindredError INVALID_ARGUMENT naming the field; for a batch over {@link maxPixelBytes}, with the largest that is allowed.
  */
 export function planBatches(size: number, imageBytes: number, options: BatchOptions): BatchPlan {
   const { batchSize, dropLast, firstBatch } = options;
@@ -62,10 +61,10 @@ function checkBatchSize(size: number, imageBytes: number, { batchSize, dropLast 
     );
   }
   const bytes = Math.min(batchSize, size) * imageBytes;
-  if (bytes <= maxBatchBytes) return;
-  const allowed = Math.floor(maxBatchBytes / imageBytes);
+  if (bytes <= maxPixelBytes) return;
+  const allowed = Math.floor(maxPixelBytes / imageBytes);
   throw invalidField(
     'batch_size',
-    `got ${batchSize}, a batch of ${bytes} bytes; allowed: at most ${allowed} images of this size (${maxBatchBytes} bytes)`,
+    `got ${batchSize}, a batch of ${bytes} bytes; allowed: at most ${allowed} images of this size (${maxPixelBytes} bytes)`,
   );
 }

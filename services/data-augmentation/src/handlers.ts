@@ -1,6 +1,7 @@
 // The RPCs of AugmentationService: requests to domain calls, results to responses.
 import type { ImageDecoder } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
+import { maxPixelBytes } from '@kindred/protocol';
 import type { AugmentationServiceImplementation, DatasetReference } from '@kindred/protocol/augmentation';
 import { bytesOf } from '@kindred/service-runtime';
 import { planBatches } from './batch-plan.js';
@@ -15,8 +16,6 @@ import { datasetKeyFromWire, datasetKeyToWire, descriptionToWire, transformation
 const maxUnsentMessages = 2;
 /** Images of one Augment call. */
 const maxAugmentImages = 256;
-/** Bytes of views that one Augment call may give back. */
-const maxAugmentBytes = 48 * 1024 * 1024;
 
 /** What the handlers work with. */
 export interface HandlerParts {
@@ -125,7 +124,7 @@ export function createHandlers({
 
 function checkAugmentSize(count: number, imageBytes: number): void {
   if (count === 0) throw invalidField('images', `got none; allowed: 1 to ${maxAugmentImages}`);
-  const allowed = Math.min(maxAugmentImages, Math.floor(maxAugmentBytes / imageBytes));
+  const allowed = Math.min(maxAugmentImages, Math.floor(maxPixelBytes / imageBytes));
   if (count <= allowed) return;
   throw new KindredError(
     'RESOURCE_EXHAUSTED',

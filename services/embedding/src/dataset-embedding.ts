@@ -2,6 +2,7 @@
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { encodeNpyHeader } from '@kindred/formats';
+import { maxPixelBytes } from '@kindred/protocol';
 import type { DatasetReference } from '@kindred/protocol/augmentation';
 import type { UpsertRequest } from '@kindred/protocol/neighbors';
 import { bytesOf, int32Of, uint32Of, type JobContext } from '@kindred/service-runtime';
@@ -12,7 +13,6 @@ import { withPatience, type Peers } from './peers.js';
 
 /** Images a batch; smaller where such a batch would be over data-augmentation's limit of a message. */
 const batchImages = 256;
-const maxBatchBytes = 48 * 1024 * 1024;
 /** Bytes of vectors in one message to the index. */
 const upsertBytes = 1024 * 1024;
 
@@ -87,7 +87,7 @@ async function embedBatches(
   onCompleted: (completed: number) => void,
 ): Promise<string | null> {
   const { cropSize, dimension, dataset, model, kind, total } = job;
-  const batchSize = Math.max(1, Math.min(batchImages, Math.floor(maxBatchBytes / (cropSize * cropSize * 3))));
+  const batchSize = Math.max(1, Math.min(batchImages, Math.floor(maxPixelBytes / (cropSize * cropSize * 3))));
   let nextBatch = 0;
   let completed = 0;
   let contentSha256: string | null = null;

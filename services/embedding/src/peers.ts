@@ -55,8 +55,11 @@ export async function withPatience<T>(
     try {
       return await attempt(progressed);
     } catch (thrown) {
-      if (!isKindredError(thrown, 'UNAVAILABLE') || Date.now() + pauseMs - lastProgress > retryMs) throw thrown;
-      await delay(pauseMs, undefined, { signal });
+      if (!isKindredError(thrown, 'UNAVAILABLE')) throw thrown;
+      // A service that ends says when to ask again.
+      const waitMs = thrown.retryAfterMs ?? pauseMs;
+      if (Date.now() + waitMs - lastProgress > retryMs) throw thrown;
+      await delay(waitMs, undefined, { signal });
     }
   }
 }

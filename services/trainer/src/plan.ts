@@ -1,6 +1,7 @@
 // From an experiment to what the training process does: network, optimizer, schedule, and the batches that it asks for.
 import { invalidField } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
+import { maxPixelBytes } from '@kindred/protocol';
 import {
   Split,
   StreamBatchesRequest,
@@ -61,8 +62,6 @@ export interface TrainingPlan {
   evaluationBatches(split: 'train' | 'validation', firstBatch: number): StreamBatchesRequest;
 }
 
-/** Bytes of one batch's pixels that the data-augmentation service sends: 48 MiB of the 64 MiB that a message may have. */
-const maxBatchBytes = 48 * 1024 * 1024;
 /** Most images a batch in evaluation; large enough for full speed, small enough for the paper's network on 96×96 images. */
 const maxEvaluationBatch = 256;
 
@@ -153,7 +152,7 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
             ? dataset(experiment.train_db_name, Split.TRAIN)
             : dataset(experiment.val_db_name, Split.VALIDATION),
         transformation: evaluation,
-        batchSize: Math.min(maxEvaluationBatch, Math.floor(maxBatchBytes / imageBytes)),
+        batchSize: Math.min(maxEvaluationBatch, Math.floor(maxPixelBytes / imageBytes)),
         seed: BigInt(seed),
         firstBatch,
       }),
@@ -162,7 +161,7 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
 
 /** Refuses a batch that would not fit a message; `pairBytes`: both views of an image. */
 function checkBatchSize(batchSize: number, pairBytes: number): void {
-  const allowed = Math.floor(maxBatchBytes / pairBytes);
+  const allowed = Math.floor(maxPixelBytes / pairBytes);
   if (batchSize <= allowed) return;
   throw invalidField('batch_size', `got ${batchSize}; allowed: at most ${allowed} pairs of views of this crop_size`);
 }

@@ -11,7 +11,7 @@ import { createCertificateAuthority } from '@kindred/testing/certificates';
 import { startTraceReceiver } from '@kindred/testing/traces';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { dataFolder, workspaceFolder } from './data-folder.js';
+import { dataFolder, readServicesRecord, workspaceFolder } from './data-folder.js';
 import { killService, startProgram, type StartedProgram } from './started-program.js';
 import { serviceNames } from './supervisor.js';
 
