@@ -3,7 +3,8 @@ import { applySimclr } from './apply-simclr.js';
 import { centreCrop } from './centre-crop.js';
 import { createStream } from './random-stream.js';
 import type { StreamKey } from './random-stream.js';
-import { checkRoom } from './rgb-image.js';
+import { resizedCrop } from './resized-crop.js';
+import { checkRgbImage, checkRoom } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { checkedSize, resolveSimclrOptions, resolveStandardOptions } from './simclr-options.js';
 import type { ResolvedSimclrOptions, SimclrOptions, StandardOptions } from './simclr-options.js';
@@ -38,6 +39,11 @@ export interface EvaluationPipeline {
 export interface EvaluationOptions {
   /** Side of the central square in pixels, 1 to 4096. */
   readonly cropSize: number;
+  /**
+   * Shorter side of the images that the crop was chosen for, in pixels, 1 to 4096. An image of another shorter side is first cut to its
+   * central square and resized to this side, antialiased bilinear as Pillow does it. Null: no image is resized. @default null
+   */
+  readonly resizeSide?: number | null;
 }
 
 /**
@@ -57,16 +63,36 @@ export function createStandardPipeline(options: StandardOptions): ViewPipeline {
 }
 
 /**
- * The evaluation transform: a centre crop, padding smaller images with black.
- * @throws KindredError INVALID_ARGUMENT that names `crop_size`
+ * The evaluation transform: a centre crop, padding smaller images with black; before it, where asked for, a resize of images whose shorter
+ * side is not the one that the crop was chosen for.
+ * @throws KindredError INVALID_ARGUMENT that names `crop_size` or `resize_side`
  */
-export function createEvaluationPipeline(options: EvaluationOptions): EvaluationPipeline {
-  const size = checkedSize('crop_size', options.cropSize);
+export function createEvaluationPipeline({ cropSize, resizeSide = null }: EvaluationOptions): EvaluationPipeline {
+  const size = checkedSize('crop_size', cropSize);
+  const side = resizeSide === null ? null : checkedSize('resize_side', resizeSide);
   return {
     size,
     viewBytes: size * size * 3,
-    view: (image, out, offset) => void centreCrop(image, size, out, offset),
+    view(image, out, offset) {
+      const shorter = Math.min(image.height, image.width);
+      if (side === null || shorter === side) centreCrop(image, size, out, offset);
+      else centreCrop(resizedSquare(image, shorter, side), size, out, offset);
+    },
   };
+}
+
+/** The central square of `from` pixels a side, resized to `to`; an odd pixel is cut at the end. */
+function resizedSquare(image: RgbImage, from: number, to: number): RgbImage {
+  checkRgbImage(image);
+  const box = {
+    top: Math.floor((image.height - from) / 2),
+    left: Math.floor((image.width - from) / 2),
+    height: from,
+    width: from,
+  };
+  const data = new Uint8Array(to * to * 3);
+  resizedCrop(image, box, to, false, data);
+  return { data, height: to, width: to };
 }
 
 function createViewPipeline(options: ResolvedSimclrOptions): ViewPipeline {

@@ -14,6 +14,14 @@ export const fields = {
   choice: <const T extends readonly string[]>(...words: T) => z.enum(words),
   /** Text that is not empty. */
   text: () => z.string().min(1),
+  /** Texts separated by commas; blanks around them are no part of them. */
+  texts: () =>
+    z.string().transform((value) =>
+      value
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    ),
   /** Texts separated by colons, as in PATH. */
   paths: () =>
     z

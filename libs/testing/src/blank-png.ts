@@ -13,6 +13,21 @@ export function blankPng(width: number, height: number): Buffer {
   return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', rows), chunk('IEND', Buffer.alloc(0))]);
 }
 
+/** A PNG whose header says `width` × `height` of 8-bit RGB, with 40 KB of black pixels behind it, however many that would need. */
+export function claimingPng(width: number, height: number): Buffer {
+  const whole = blankPng(1, 1);
+  const header = Buffer.from(whole.subarray(16, 29));
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  const rows = deflateSync(Buffer.alloc(40_000 * 1000)).subarray(0, 40_000);
+  return Buffer.concat([
+    whole.subarray(0, 8),
+    chunk('IHDR', header),
+    chunk('IDAT', rows),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
 function chunk(type: string, data: Buffer): Buffer {
   const named = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const length = Buffer.alloc(4);

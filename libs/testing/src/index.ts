@@ -1,5 +1,5 @@
 // Test support: golden and recorded data, temporary folders, disks that can be filled, the content of events, S3 servers.
-export { blankPng } from './blank-png.js';
+export { blankPng, claimingPng } from './blank-png.js';
 export { goldenFolder, readGoldenJson, readGoldenNpy, readRecordedJson, readRecordedNpy } from './golden.js';
 export type { GoldenArray } from './golden.js';
 export { goProgram } from './go-program.js';

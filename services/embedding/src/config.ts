@@ -1,6 +1,6 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import { availableParallelism } from 'node:os';
-import type { ImageDecoderLimits } from '@kindred/datasets';
+import { invalidField } from '@kindred/errors';
 import {
   defaultServiceAddress,
   fields,
@@ -21,16 +21,38 @@ export interface Config {
   readonly neighborIndexAddress: string;
   /** Threads that one TensorFlow operation may use. */
   readonly threads: number;
-  /** Models in memory at one time; the longest unused leaves. */
-  readonly maxLoadedModels: number;
-  /** Calls that may wait for the network; one more is RESOURCE_EXHAUSTED. */
-  readonly maxQueuedCalls: number;
-  /** What encoded images of requests may cost. */
-  readonly images: Omit<ImageDecoderLimits, 'maxCalls'>;
-  /** Dataset jobs that run at one time. */
-  readonly maxJobs: number;
+  /** Models that are loaded and warm before the service says that it is ready. */
+  readonly preload: readonly string[];
+  /** Time between two looks at what a model's name stands for, in milliseconds. */
+  readonly followMs: number;
+  /** What GetInfo tells. */
+  readonly limits: ConfiguredLimits;
   /** How long a dataset job waits for a service that does not answer, in milliseconds. */
   readonly peerRetryMs: number;
+}
+
+/** Limits that may be set. */
+export interface ConfiguredLimits {
+  /** Images of one request. */
+  readonly maxImages: number;
+  /** Pixels of one image. */
+  readonly maxImagePixels: number;
+  /** Pixels of all encoded images of one request together. */
+  readonly maxRequestPixels: number;
+  /** Images of one batch. */
+  readonly maxBatch: number;
+  /** How long an image waits for others while the network is idle, in milliseconds. */
+  readonly maxDelayMs: number;
+  /** Images that may be in a model's queue. */
+  readonly maxDepth: number;
+  /** Images decoded at one time. */
+  readonly decodingThreads: number;
+  /** Bytes that models may take together. */
+  readonly maxModelBytes: number;
+  /** Bytes of the cache of vectors; 0: none. */
+  readonly maxCacheBytes: number;
+  /** Dataset jobs that run at one time. */
+  readonly maxJobs: number;
 }
 
 /**
@@ -47,12 +69,18 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(availableParallelism()),
-    KINDRED_EMBEDDING_MAX_MODELS: fields.integer(1, 1000).default(4),
-    KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 10_000).default(64),
+    KINDRED_EMBEDDING_PRELOAD: fields.texts().default([]),
+    KINDRED_EMBEDDING_FOLLOW_MS: fields.integer(50, 3_600_000).default(2000),
+    KINDRED_EMBEDDING_MAX_IMAGES: fields.integer(1, 65_536).default(256),
     // sharp itself takes no more than 16,383² pixels.
     KINDRED_EMBEDDING_MAX_IMAGE_PIXELS: fields.integer(1, 268_402_689).default(32 * 2 ** 20),
     KINDRED_EMBEDDING_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
+    KINDRED_EMBEDDING_MAX_BATCH: fields.integer(1, 1024).default(32),
+    KINDRED_EMBEDDING_MAX_DELAY_MS: fields.integer(0, 10_000).default(2),
+    KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 1_000_000).default(1024),
     KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
+    KINDRED_EMBEDDING_MODEL_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
+    KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),
     KINDRED_EMBEDDING_PEER_RETRY_MS: fields.integer(0, 600_000).default(3000),
   });
@@ -62,14 +90,33 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     dataAugmentationAddress: values[augmentation] as string,
     neighborIndexAddress: values[neighbors] as string,
     threads: values['KINDRED_EMBEDDING_THREADS'] as number,
-    maxLoadedModels: values['KINDRED_EMBEDDING_MAX_MODELS'] as number,
-    maxQueuedCalls: values['KINDRED_EMBEDDING_MAX_QUEUED'] as number,
-    images: {
-      maxImagePixels: values['KINDRED_EMBEDDING_MAX_IMAGE_PIXELS'] as number,
-      maxCallPixels: values['KINDRED_EMBEDDING_MAX_CALL_PIXELS'] as number,
-      concurrency: values['KINDRED_EMBEDDING_MAX_DECODING'] as number,
-    },
-    maxJobs: values['KINDRED_EMBEDDING_MAX_JOBS'] as number,
+    preload: values['KINDRED_EMBEDDING_PRELOAD'] as string[],
+    followMs: values['KINDRED_EMBEDDING_FOLLOW_MS'] as number,
+    limits: limitsFrom(values),
     peerRetryMs: values['KINDRED_EMBEDDING_PEER_RETRY_MS'] as number,
   });
+}
+
+/** @throws KindredError INVALID_ARGUMENT where a request of the largest size would never fit into the queue. */
+function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits {
+  const number = (name: string): number => values[`KINDRED_EMBEDDING_${name}`] as number;
+  const [maxImages, maxDepth] = [number('MAX_IMAGES'), number('MAX_QUEUED')];
+  if (maxDepth < maxImages) {
+    throw invalidField(
+      'KINDRED_EMBEDDING_MAX_QUEUED',
+      `got ${maxDepth}; allowed: ${maxImages} (KINDRED_EMBEDDING_MAX_IMAGES) and more, so that every request can be admitted`,
+    );
+  }
+  return {
+    maxImages,
+    maxDepth,
+    maxImagePixels: number('MAX_IMAGE_PIXELS'),
+    maxRequestPixels: number('MAX_CALL_PIXELS'),
+    maxBatch: number('MAX_BATCH'),
+    maxDelayMs: number('MAX_DELAY_MS'),
+    decodingThreads: number('MAX_DECODING'),
+    maxModelBytes: number('MODEL_BYTES'),
+    maxCacheBytes: number('CACHE_BYTES'),
+    maxJobs: number('MAX_JOBS'),
+  };
 }

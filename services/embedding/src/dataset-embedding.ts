@@ -6,9 +6,10 @@ import { maxPixelBytes } from '@kindred/protocol';
 import type { DatasetReference } from '@kindred/protocol/augmentation';
 import type { UpsertRequest } from '@kindred/protocol/neighbors';
 import { bytesOf, int32Of, uint32Of, type JobContext } from '@kindred/service-runtime';
-import type { FeatureKind } from './encoder.worker.js';
-import type { ModelRegistry } from './model-registry.js';
+import type { FeatureKind } from './embed-images.js';
+import { embedPixels } from './embed-pixels.js';
 import { recordFeatures } from './feature-lineage.js';
+import type { ServedModel } from './models/served-model.js';
 import { withPatience, type Peers } from './peers.js';
 
 /** Images a batch; smaller where such a batch would be over data-augmentation's limit of a message. */
@@ -18,10 +19,6 @@ const upsertBytes = 1024 * 1024;
 
 /** What is embedded, how, and where the result goes. */
 export interface DatasetEmbedding {
-  readonly model: string;
-  /** SHA-256 of the model's file, lower-case hexadecimal. */
-  readonly modelSha256: string;
-  readonly cropSize: number;
   readonly dimension: number;
   readonly kind: FeatureKind;
   readonly dataset: DatasetReference;
@@ -47,8 +44,9 @@ export interface DatasetEmbeddingProgress {
 /** What a dataset job works with. */
 export interface DatasetEmbeddingParts {
   readonly store: ArtifactStore;
-  readonly models: ModelRegistry;
   readonly peers: Peers;
+  /** The version that embeds all of it. */
+  readonly served: ServedModel;
 }
 
 interface Table {
@@ -70,7 +68,7 @@ export async function embedDataset(
   const features = [encodeNpyHeader('f4', [total, dimension]), bytesOf(table.features)];
   const labels = BigInt64Array.from(table.labels, (label) => BigInt(label));
   const labelsFile = [encodeNpyHeader('i8', [total]), new Uint8Array(labels.buffer)];
-  await recordFeatures(parts.store, job, contentSha256, [
+  await recordFeatures(parts.store, job, parts.served, contentSha256, [
     { key: featuresKey, ...(await parts.store.put(featuresKey, features)) },
     { key: labelsKey, ...(await parts.store.put(labelsKey, labelsFile)) },
   ]);
@@ -82,11 +80,12 @@ export async function embedDataset(
 async function embedBatches(
   job: DatasetEmbedding,
   { features, labels }: Table,
-  { models, peers }: DatasetEmbeddingParts,
+  { served, peers }: DatasetEmbeddingParts,
   signal: AbortSignal,
   onCompleted: (completed: number) => void,
 ): Promise<string | null> {
-  const { cropSize, dimension, dataset, model, kind, total } = job;
+  const { dimension, dataset, kind, total } = job;
+  const { cropSize } = served.facts;
   const batchSize = Math.max(1, Math.min(batchImages, Math.floor(maxPixelBytes / (cropSize * cropSize * 3))));
   let nextBatch = 0;
   let completed = 0;
@@ -99,9 +98,9 @@ async function embedBatches(
       firstBatch: nextBatch,
     };
     for await (const batch of peers.augmentation.streamBatches(request, { signal })) {
-      const { images, count, height, width } = batch;
+      const { images, count } = batch;
       if (batch.contentSha256 !== '') contentSha256 = batch.contentSha256;
-      const vectors = await models.embed({ model, pixels: images, count, height, width, kind });
+      const vectors = await embedPixels(served, images, count, kind, signal);
       signal.throwIfAborted();
       const batchLabels = int32Of(batch.labels, 'labels');
       uint32Of(batch.indices, 'indices').forEach((index, i) => {

@@ -1,10 +1,11 @@
 // The dataset jobs: what can be known to be wrong is told at once, the rest is work in the background.
-import { checkedKey } from '@kindred/artifact-store';
+import { checkedKey, type ArtifactStore } from '@kindred/artifact-store';
 import { KindredError, invalidField, isKindredError } from '@kindred/errors';
 import type { DatasetReference } from '@kindred/protocol/augmentation';
 import type { StartEmbedDatasetRequest } from '@kindred/protocol/embedding';
 import { createJobs, type Job, type Jobs } from '@kindred/service-runtime';
-import { embedDataset, type DatasetEmbeddingParts, type DatasetEmbeddingProgress } from './dataset-embedding.js';
+import { embedDataset, type DatasetEmbeddingProgress } from './dataset-embedding.js';
+import type { ServedModels } from './models/served-models.js';
 import { withPatience, type Peers } from './peers.js';
 import { featureKindFromWire, splitText } from './wire.js';
 
@@ -17,31 +18,47 @@ export interface DatasetJobs extends Pick<Jobs<DatasetEmbeddingProgress>, 'get' 
   start(request: StartEmbedDatasetRequest): Promise<Job<DatasetEmbeddingProgress>>;
 }
 
+/** What jobs work with. */
+export interface DatasetJobsParts {
+  readonly store: ArtifactStore;
+  readonly models: ServedModels;
+  readonly peers: Peers;
+}
+
 /** Makes the set of jobs; at most `maxRunning` run at one time. */
-export function createDatasetJobs(parts: DatasetEmbeddingParts, maxRunning: number): DatasetJobs {
+export function createDatasetJobs({ store, models, peers }: DatasetJobsParts, maxRunning: number): DatasetJobs {
   const jobs = createJobs<DatasetEmbeddingProgress>('dataset embedding', maxRunning);
-  const { models, peers } = parts;
   return {
     async start(request) {
       const { dataset, indexId, keyPrefix } = request;
       if (dataset === undefined) throw invalidField('dataset', 'got nothing; needed: the dataset to embed');
       const kind = featureKindFromWire(request.featureKind);
-      const { name: model, sha256: modelSha256, cropSize, ...dimensions } = await models.load(request.model);
-      const dimension = kind === 'backbone' ? dimensions.backboneDimension : dimensions.embeddingDimension;
-      const ownPrefix = `features/${model}/${keyPart(dataset.name)}-${splitText(dataset.split)}`;
-      const prefix = keyPrefix === '' ? ownPrefix : allowedPrefix(keyPrefix);
-      const featuresKey = checkedKey(`${prefix}-features.npy`);
-      const labelsKey = checkedKey(`${prefix}-labels.npy`);
-      const total = await ifAnswered(sizeOf(peers, dataset));
-      if (indexId !== '') await ifAnswered(checkIndex(peers, indexId, dimension));
-      const initial = { completed: 0, total: total ?? 0, dimension, featuresKey: '', labelsKey: '' };
-      return jobs.start(initial, async (context) => {
-        const size = total ?? (await withPatience(peers.retryMs, context.signal, () => sizeOf(peers, dataset)));
-        context.report({ total: size });
-        const keys = { indexId, featuresKey, labelsKey };
-        const job = { model, modelSha256, cropSize, dimension, kind, dataset, total: size, ...keys };
-        await embedDataset(job, parts, context);
-      });
+      // The version of this moment embeds the whole of it, however long that takes.
+      const { served, release } = await models.acquire(request.model);
+      try {
+        const { facts, model } = served;
+        const dimension = kind === 'backbone' ? facts.backboneDimension : facts.embeddingDimension;
+        const ownPrefix = `features/${model.name}/${keyPart(dataset.name)}-${splitText(dataset.split)}`;
+        const prefix = keyPrefix === '' ? ownPrefix : allowedPrefix(keyPrefix);
+        const featuresKey = checkedKey(`${prefix}-features.npy`);
+        const labelsKey = checkedKey(`${prefix}-labels.npy`);
+        const total = await ifAnswered(sizeOf(peers, dataset));
+        if (indexId !== '') await ifAnswered(checkIndex(peers, indexId, dimension));
+        const initial = { completed: 0, total: total ?? 0, dimension, featuresKey: '', labelsKey: '' };
+        return jobs.start(initial, async (context) => {
+          try {
+            const size = total ?? (await withPatience(peers.retryMs, context.signal, () => sizeOf(peers, dataset)));
+            context.report({ total: size });
+            const job = { dimension, kind, dataset, total: size, indexId, featuresKey, labelsKey };
+            await embedDataset(job, { store, peers, served }, context);
+          } finally {
+            release();
+          }
+        });
+      } catch (thrown) {
+        release();
+        throw thrown;
+      }
     },
     get: (id) => jobs.get(id),
     watch: (id, signal) => jobs.watch(id, signal),

@@ -1,42 +1,80 @@
-// The service's parts put together: store, models, the encoder's thread, jobs, handlers, and how they end.
+// The service's parts put together: store, models, the encoder's thread, jobs, both doors, and how they end.
 import type { ArtifactStore } from '@kindred/artifact-store';
-import { createImageDecoder } from '@kindred/datasets';
 import type { EmbeddingServiceImplementation } from '@kindred/protocol/embedding';
+import type { GRPCInferenceServiceImplementation } from '@kindred/protocol/inference';
+import { createHealthBoard, type Logger } from '@kindred/service-runtime';
 import type { Config } from './config.js';
 import { createDatasetJobs } from './dataset-jobs.js';
-import { createEncoderThread } from './encoder-thread.js';
+import { createEmbedImages } from './embed-images.js';
+import { createEncoderThread } from './engine/encoder-thread.js';
 import { createHandlers } from './handlers.js';
-import { createModelRegistry } from './model-registry.js';
+import { createImagePreparation } from './images/image-preparation.js';
+import { createInferenceHandlers } from './inference-handlers.js';
+import { createModelSource } from './models/model-source.js';
+import { createServedModels } from './models/served-models.js';
 import { connectPeers } from './peers.js';
+import { serviceInfo } from './service-info.js';
+import { createVectorCache } from './vector-cache.js';
 
 /** The service without its door. */
 export interface Embedding {
   readonly handlers: EmbeddingServiceImplementation;
+  /** Health of the process, its services and each model (`models/<name>`). */
+  readonly health: ReturnType<typeof createHealthBoard>;
+  readonly inferenceHandlers: GRPCInferenceServiceImplementation;
+  /** Ends when the models that are to be loaded from the start are warm. */
+  readonly ready: Promise<void>;
   /** Cancels jobs and ends streams. */
   drain(): Promise<void>;
-  /** Ends the thread and the connections. */
+  /** Ends the threads and the connections. */
   close(): Promise<void>;
 }
 
-/** Starts the encoder's thread and makes the handlers. */
-export function createEmbedding(config: Omit<Config, 'network' | 'artifactStore'>, store: ArtifactStore): Embedding {
-  const { maxJobs, maxQueuedCalls } = config;
+/** Starts the threads and makes the handlers. */
+export function createEmbedding(
+  config: Omit<Config, 'network' | 'artifactStore'>,
+  store: ArtifactStore,
+  logger: Logger,
+): Embedding {
+  const info = serviceInfo(config);
   const draining = new AbortController();
-  // Jobs and model changes wait in the same queue as calls.
-  const encoder = createEncoderThread(config.threads, maxQueuedCalls + 2 * maxJobs + config.maxLoadedModels);
-  const models = createModelRegistry(store, encoder, config.maxLoadedModels);
+  const health = createHealthBoard();
+  const encoder = createEncoderThread(config.threads);
+  const models = createServedModels({
+    ...{ source: createModelSource(store), encoder, batching: info, logger, health },
+    maxBytes: info.maxModelBytes,
+    followMs: config.followMs,
+  });
+  const preparation = createImagePreparation(info, info.decodingThreads);
+  const embedImages = createEmbedImages({
+    ...{ models, preparation, limits: info },
+    cache: createVectorCache(info.maxCacheBytes),
+  });
   const peers = connectPeers(config.dataAugmentationAddress, config.neighborIndexAddress, config.peerRetryMs);
-  const decoder = createImageDecoder({ ...config.images, maxCalls: maxQueuedCalls });
-  const jobs = createDatasetJobs({ store, models, peers }, maxJobs);
+  const jobs = createDatasetJobs({ store, models, peers }, info.maxJobs);
+  let warm = false;
+  const ready = (async () => {
+    for (const model of config.preload) await models.load(model);
+    warm = true;
+  })();
+  ready.catch(() => {});
   return {
-    handlers: createHandlers({ models, jobs, decoder, maxQueuedCalls, draining: draining.signal }),
+    health,
+    handlers: createHandlers({ models, jobs, embedImages, info, draining: draining.signal }),
+    inferenceHandlers: createInferenceHandlers({
+      ...{ models, embedImages },
+      ready: () => warm && !draining.signal.aborted,
+    }),
+    ready,
     async drain() {
       draining.abort();
       await jobs.close();
     },
     async close() {
       await jobs.close();
+      models.close();
       peers.close();
+      await preparation.close();
       await encoder.close();
     },
   };

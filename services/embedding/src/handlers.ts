@@ -1,72 +1,66 @@
 // The RPCs of EmbeddingService: requests to domain calls, results to responses.
-import type { ImageDecoder } from '@kindred/datasets';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { EmbedRequest, EmbedResponse, EmbeddingServiceImplementation } from '@kindred/protocol/embedding';
-import { bytesOf } from '@kindred/service-runtime';
 import type { DatasetJobs } from './dataset-jobs.js';
-import { modelImages } from './model-images.js';
-import type { ModelRegistry } from './model-registry.js';
-import { featureKindFromWire, jobToWire, modelToWire } from './wire.js';
+import type { EmbedImages } from './embed-images.js';
+import { answerInOrder } from './embed-stream.js';
+import type { ServiceInfo } from './service-info.js';
+import type { ServedModels } from './models/served-models.js';
+import {
+  featureKindFromWire,
+  imageBatchFromWire,
+  infoToWire,
+  jobToWire,
+  modelToWire,
+  embedResultToWire,
+} from './wire.js';
 
 /** What the handlers work with. */
 export interface HandlerParts {
-  readonly models: ModelRegistry;
+  readonly models: ServedModels;
   readonly jobs: DatasetJobs;
-  readonly decoder: ImageDecoder;
-  /** Embed calls at work or waiting; one more is RESOURCE_EXHAUSTED. */
-  readonly maxQueuedCalls: number;
+  readonly embedImages: EmbedImages;
+  readonly info: ServiceInfo;
   /** Aborted when the service begins to end: streams end. */
   readonly draining: AbortSignal;
 }
 
 /** Makes the handlers. */
-export function createHandlers({
-  models,
-  jobs,
-  decoder,
-  maxQueuedCalls,
-  draining,
-}: HandlerParts): EmbeddingServiceImplementation {
-  let calls = 0;
+export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementation {
+  const { models, jobs, embedImages, info, draining } = parts;
 
-  const embed = async (request: EmbedRequest, signal: AbortSignal): Promise<EmbedResponse> => {
-    if (calls >= maxQueuedCalls) {
-      throw new KindredError(
-        'RESOURCE_EXHAUSTED',
-        `${calls} calls wait already; allowed: ${maxQueuedCalls}; retry later`,
-        { retryAfterMs: 200 },
-      );
-    }
-    calls++;
-    try {
-      const { cropSize } = await models.load(request.model);
-      const { pixels, count } = await modelImages(request, cropSize, decoder, signal);
-      signal.throwIfAborted();
-      const kind = featureKindFromWire(request.featureKind);
-      const vectors = await models.embed({
-        model: request.model,
-        pixels,
-        count,
-        height: cropSize,
-        width: cropSize,
-        kind,
-      });
-      return { vectors: bytesOf(vectors), count, dimension: vectors.length / count, model: request.model };
-    } finally {
-      calls--;
-    }
+  const embed = async (request: EmbedRequest, caller: object, signal: AbortSignal): Promise<EmbedResponse> => {
+    const result = await embedImages({
+      model: request.model,
+      images: imageBatchFromWire(request),
+      kind: featureKindFromWire(request.featureKind),
+      allOrNothing: request.allOrNothing,
+      caller,
+      signal,
+    });
+    return embedResultToWire(result);
   };
 
   return {
-    embed: (request, { signal }) => embed(request, signal),
+    embed: (request, { signal }) => embed(request, {}, signal),
 
     async *embedStream(requests, { signal }) {
-      for await (const { request } of requests) {
-        if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; send the rest elsewhere');
-        if (request === undefined) throw invalidField('request', 'got nothing; needed: images to embed');
-        yield { response: await embed(request, signal) };
+      // A stream is one caller: its requests take one turn in the queue together.
+      const caller = {};
+      const ended = new AbortController();
+      const either = AbortSignal.any([signal, ended.signal]);
+      try {
+        yield* answerInOrder(requests, info.maxStreamRequests, async ({ request }) => {
+          if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; send the rest elsewhere');
+          if (request === undefined) throw invalidField('request', 'got nothing; needed: images to embed');
+          return { response: await embed(request, caller, either) };
+        });
+      } finally {
+        ended.abort();
       }
     },
+
+    getInfo: async () => infoToWire(info, await models.loaded(), models.device()),
 
     startEmbedDataset: async (request) => ({ job: jobToWire(await jobs.start(request)) }),
 

@@ -1,15 +1,23 @@
 // Wire ↔ domain: feature kinds, models, dataset jobs.
+import { invalidField } from '@kindred/errors';
 import { Split } from '@kindred/protocol/augmentation';
 import {
   FeatureKind as WireFeatureKind,
   JobState as WireJobState,
   type EmbedDatasetJob,
+  type EmbedRequest,
+  type EmbedResponse,
+  type GetInfoResponse,
   type Model,
 } from '@kindred/protocol/embedding';
-import type { Job, JobState } from '@kindred/service-runtime';
+import { bytesOf, type Job, type JobState } from '@kindred/service-runtime';
 import type { DatasetEmbeddingProgress } from './dataset-embedding.js';
-import type { FeatureKind } from './encoder.worker.js';
-import type { ModelDescription } from './model-registry.js';
+import type { EmbedImagesResult, FeatureKind } from './embed-images.js';
+import { background } from './images/background.js';
+import type { ImageBatch } from './images/image-batch.js';
+import { imageKinds } from './images/image-kind.js';
+import type { ModelDescription } from './models/served-models.js';
+import type { ServiceInfo } from './service-info.js';
 
 const states: Record<JobState, WireJobState> = {
   running: WireJobState.RUNNING,
@@ -43,7 +51,68 @@ export function splitText(split: Split): string {
 
 /** A model for a caller. */
 export function modelToWire(model: ModelDescription): Model {
-  return { ...model };
+  const { name, version, aliases, sha256, loaded, servingVersion, loadError } = model;
+  const { embeddingDimension, backboneDimension, cropSize, resizeSide, memoryBytes } = model;
+  return {
+    ...{ name, version, sha256, loaded, loadError, embeddingDimension, backboneDimension, cropSize },
+    aliases: [...aliases],
+    resizeSide: resizeSide ?? 0,
+    servingVersion: servingVersion === version ? '' : servingVersion,
+    memoryBytes: BigInt(memoryBytes),
+  };
+}
+
+/** The images of a request. @throws KindredError INVALID_ARGUMENT where there are none. */
+export function imageBatchFromWire({ images }: EmbedRequest): ImageBatch {
+  switch (images?.$case) {
+    case 'encoded':
+      return { kind: 'encoded', images: images.value.images, field: 'encoded.images' };
+    case 'raw':
+      return { kind: 'raw', ...images.value, field: 'raw' };
+    case undefined:
+      throw invalidField('images', 'got nothing; allowed: exactly one of encoded, raw');
+  }
+}
+
+/** Vectors for a caller. */
+export function embedResultToWire(result: EmbedImagesResult): EmbedResponse {
+  const { vectors, count, dimension, model, version, faults, queueMs, preprocessMs, inferenceMs } = result;
+  return {
+    ...{ count, dimension, model },
+    vectors: bytesOf(vectors),
+    modelVersion: version,
+    errors: faults.map(({ index, error: { code, message } }) => ({ index, code, message })),
+    timing: {
+      queueUs: microseconds(queueMs),
+      preprocessUs: microseconds(preprocessMs),
+      inferenceUs: microseconds(inferenceMs),
+    },
+  };
+}
+
+/** Milliseconds as whole microseconds. */
+export function microseconds(milliseconds: number): bigint {
+  return BigInt(Math.round(milliseconds * 1000));
+}
+
+/** Limits and loaded models for a caller. */
+export function infoToWire(info: ServiceInfo, models: readonly ModelDescription[], device: string): GetInfoResponse {
+  const { maxImages, maxSide, maxStreamRequests, decodingThreads, maxJobs } = info;
+  return {
+    ...{ maxImages, maxSide, maxStreamRequests, decodingThreads, maxJobs, device },
+    maxImagePixels: BigInt(info.maxImagePixels),
+    maxRequestPixels: BigInt(info.maxRequestPixels),
+    maxMessageBytes: BigInt(info.maxMessageBytes),
+    maxBatch: info.batchSizes.at(-1) ?? 1,
+    batchSizes: [...info.batchSizes],
+    maxDelayUs: microseconds(info.maxDelayMs),
+    maxQueueImages: info.maxDepth,
+    formats: [...imageKinds],
+    background: [background.r, background.g, background.b],
+    maxModelBytes: BigInt(info.maxModelBytes),
+    maxCacheBytes: BigInt(info.maxCacheBytes),
+    models: models.map(modelToWire),
+  };
 }
 
 /** A job for a caller. */

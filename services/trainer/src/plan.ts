@@ -30,6 +30,8 @@ export interface TrainingPlan {
   readonly architecture: Architecture;
   readonly normalisation: Normalisation;
   readonly cropSize: number;
+  /** Shorter side of every image of the data set in pixels; null where they have several sizes. Goes into the model's file. */
+  readonly imageSide: number | null;
   readonly optimizer: OptimizerOptions;
   readonly baseRate: number;
   readonly schedule: LearningRateSchedule;
@@ -64,6 +66,15 @@ export interface TrainingPlan {
 
 /** Most images a batch in evaluation; large enough for full speed, small enough for the paper's network on 96×96 images. */
 const maxEvaluationBatch = 256;
+
+/** Sides of the images of each data set; a folder's may be of any size. */
+const imageSides: Readonly<Record<Experiment['train_db_name'], number | null>> = {
+  'cifar-10': 32,
+  'cifar-20': 32,
+  'stl-10': 96,
+  drawn: 32,
+  folder: null,
+};
 
 /** Derives the plan. @throws KindredError INVALID_ARGUMENT for settings that contradict each other, or a batch that no message holds. */
 export function createPlan({ experiment, seed, dataRoot }: RunSpecification): TrainingPlan {
@@ -116,6 +127,7 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     // The reference normalises views and validation images each with their own constants; one network serves both.
     normalisation: normalize,
     cropSize,
+    imageSide: imageSides[experiment.train_db_name],
     optimizer: optimizerOf(experiment),
     baseRate: experiment.optimizer_kwargs.lr,
     schedule: { ...scheduleOf(experiment), ...warmUpOf(experiment) },

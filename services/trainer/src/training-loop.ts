@@ -195,7 +195,7 @@ async function saveModel(
   artifacts: ArtifactStore,
 ): Promise<ManifestFile> {
   const { runId, experiment, seed } = specification;
-  const { architecture, normalisation, cropSize } = plan;
+  const { architecture, normalisation, cropSize, imageSide: resizeSide } = plan;
   const { parameters } = trainer.state();
   const origin = {
     run: runId,
@@ -205,7 +205,7 @@ async function saveModel(
     seed,
   };
   const key = runKey(runId, 'model.safetensors');
-  const file = encodeModelFile({ architecture, parameters, normalisation, cropSize, origin });
+  const file = encodeModelFile({ architecture, parameters, normalisation, cropSize, resizeSide, origin });
   const { sha256, size } = await artifacts.put(key, file);
   return { key, sha256, size };
 }

@@ -20,6 +20,10 @@ export const goPrograms = /** @type {const} */ ({
   versitygw: { package: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
   /** A TCP proxy that delays, cuts and resets. */
   toxiproxy: { package: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.12.0' },
+  /** gRPC from a shell, by reflection: the examples of docs/embedding.md are run with it. */
+  grpcurl: { package: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.3' },
+  /** Load on gRPC services, for benchmarks. */
+  ghz: { package: 'github.com/bojand/ghz/cmd/ghz', version: 'v0.120.0' },
 });
 
 /** The oldest Go that builds all of them, and the one that is fetched where this machine's is older. */

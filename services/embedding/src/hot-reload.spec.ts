@@ -1,0 +1,145 @@
+// Models that change while they serve: every answer is one version's, none is lost, a version that cannot be loaded changes nothing.
+import { randomBytes } from 'node:crypto';
+import { float32Of } from '@kindred/service-runtime';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dimension, smallModel, startEmbedding, type RunningEmbedding } from './spec/running-embedding.js';
+
+const pixels = randomBytes(5 * 3072);
+const images = { $case: 'raw' as const, value: { pixels, count: 5, height: 32, width: 32 } };
+
+let service: RunningEmbedding;
+beforeAll(async () => {
+  service = await startEmbedding();
+});
+afterAll(() => service.close());
+
+/** The vectors that model `name` gives `images`. */
+async function vectorsOf(name: string): Promise<Float32Array> {
+  const { vectors } = await service.client.embed({ model: name, images });
+  return float32Of(vectors, 'vectors');
+}
+
+const largestDifference = (a: Float32Array, b: Float32Array): number =>
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? NaN))), 0);
+
+describe('a model that is replaced while it serves', () => {
+  it('answers each request with one version, by its name, without an error in between', async () => {
+    for (const seed of [1, 2, 3]) await service.put(`seed-${seed}`, seed);
+    const expected = new Map<string, Float32Array>();
+    const versions: string[] = [];
+    for (const seed of [1, 2, 3]) {
+      const answer = await service.client.embed({ model: `seed-${seed}`, images });
+      expected.set(answer.modelVersion, float32Of(answer.vectors, 'vectors'));
+      versions.push(answer.modelVersion);
+    }
+    await service.put('live', 1);
+    let stopped = false;
+    const seen = new Set<string>();
+    const callers = Array.from({ length: 4 }, async () => {
+      while (!stopped) {
+        const answer = await service.client.embed({ model: 'live', images });
+        seen.add(answer.modelVersion);
+        const vectors = expected.get(answer.modelVersion);
+        expect(vectors).toBeDefined();
+        expect(largestDifference(float32Of(answer.vectors, 'vectors'), vectors as Float32Array)).toBeLessThan(1e-5);
+      }
+    });
+    await expect.poll(() => seen.has(versions[0] ?? ''), { timeout: 30_000 }).toBe(true);
+    for (const [i, seed] of [2, 3].entries()) {
+      await service.put('live', seed);
+      await expect.poll(() => seen.has(versions[i + 1] ?? ''), { timeout: 30_000 }).toBe(true);
+    }
+    stopped = true;
+    await Promise.all(callers);
+    expect([...seen]).toEqual(versions);
+  });
+
+  it('goes on with the old version where the new one cannot be loaded, and says so', async () => {
+    await service.put('sturdy', 1);
+    const before = await service.client.embed({ model: 'sturdy', images });
+    const damaged = smallModel(2).subarray(0, 5000);
+    await service.store.put('runs/sturdy/model.safetensors', damaged);
+    const described = async () =>
+      (await service.client.listModels({})).models.find(({ name }) => name === 'sturdy') ?? { loadError: '' };
+    await expect.poll(async () => (await described()).loadError, { timeout: 30_000 }).not.toBe('');
+    expect(await described()).toMatchObject({ loaded: false, servingVersion: before.modelVersion });
+    const during = await service.client.embed({ model: 'sturdy', images });
+    expect(during.modelVersion).toBe(before.modelVersion);
+    await expect(service.client.loadModel({ model: 'sturdy' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await service.put('sturdy', 3);
+    await expect
+      .poll(async () => (await service.client.embed({ model: 'sturdy', images })).modelVersion, { timeout: 30_000 })
+      .not.toBe(before.modelVersion);
+    expect(await described()).toMatchObject({ loaded: true, loadError: '', servingVersion: '' });
+  });
+
+  it('can be named by its version, and has no other', async () => {
+    await service.put('fixed', 1);
+    const { modelVersion } = await service.client.embed({ model: 'fixed', images });
+    const answer = await service.client.embed({ model: `fixed@${modelVersion}`, images });
+    expect(answer).toMatchObject({ model: 'fixed', modelVersion, dimension });
+    await expect(service.client.embed({ model: 'fixed@0123456789ab', images })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+});
+
+describe('answers', () => {
+  it('tell where the time went, and every limit is told by GetInfo', async () => {
+    await service.put('timed', 1);
+    const { timing } = await service.client.embed({ model: 'timed', images });
+    expect(Number(timing?.inferenceUs)).toBeGreaterThan(0);
+    const info = await service.client.getInfo({});
+    expect(info).toMatchObject({
+      ...{ maxImages: 256, maxSide: 16_383, maxBatch: 8, batchSizes: [1, 2, 3, 4, 6, 8], maxQueueImages: 600 },
+      ...{ maxStreamRequests: 8, decodingThreads: 2, background: [255, 255, 255], maxJobs: 1, device: 'cpu' },
+      formats: ['jpeg', 'png', 'webp', 'avif', 'gif'],
+    });
+    expect(info.models.some(({ name }) => name === 'timed')).toBe(true);
+  });
+
+  it('come from the cache where there is one, the same', async () => {
+    const cached = await startEmbedding({ maxCacheBytes: 1_000_000 });
+    await cached.put('m', 1);
+    const first = await cached.client.embed({ model: 'm', images });
+    const again = await cached.client.embed({ model: 'm', images });
+    expect(Number(first.timing?.inferenceUs)).toBeGreaterThan(0);
+    expect(Number(again.timing?.inferenceUs)).toBe(0);
+    expect(Buffer.from(again.vectors).equals(Buffer.from(first.vectors))).toBe(true);
+    // Another model has other vectors for the same images.
+    await cached.put('n', 2);
+    const other = await cached.client.embed({ model: 'n', images });
+    expect(Buffer.from(other.vectors).equals(Buffer.from(first.vectors))).toBe(false);
+    // Four of the five are known.
+    const value = {
+      pixels: Buffer.concat([pixels.subarray(0, 4 * 3072), randomBytes(3072)]),
+      count: 5,
+      height: 32,
+      width: 32,
+    };
+    const mixed = await cached.client.embed({ model: 'm', images: { $case: 'raw', value } });
+    const known = 4 * dimension * 4;
+    expect(Buffer.from(mixed.vectors).subarray(0, known).equals(Buffer.from(first.vectors).subarray(0, known))).toBe(
+      true,
+    );
+    await cached.close();
+  });
+
+  it('are given to callers that stay; those that leave free their place', async () => {
+    await service.put('left', 1);
+    await service.client.loadModel({ model: 'left' });
+    const leaving = new AbortController();
+    const value = { pixels: randomBytes(256 * 3072), count: 256, height: 32, width: 32 };
+    const large = () =>
+      service.client.embed({ model: 'left', images: { $case: 'raw', value } }, { signal: leaving.signal });
+    const gone = [large(), large()];
+    const expected = await vectorsOf('left');
+    leaving.abort();
+    for (const call of gone) await expect(call).rejects.toThrow();
+    // Two such requests and more fit again, though 512 of 600 places were taken.
+    const value2 = { pixels: randomBytes(200 * 3072), count: 200, height: 32, width: 32 };
+    const full = await service.client.embed({ model: 'left', images: { $case: 'raw', value: value2 } });
+    expect(full.count).toBe(200);
+    expect(largestDifference(await vectorsOf('left'), expected)).toBeLessThan(1e-5);
+  });
+});

@@ -1,0 +1,79 @@
+// The images of one request, whichever door they came through, and what can be said about them before any is touched.
+import { KindredError, invalidField } from '@kindred/errors';
+
+/** Images of a request in one of two forms. */
+export type ImageBatch = EncodedBatch | RawBatch;
+
+/** Encoded images. */
+export interface EncodedBatch {
+  readonly kind: 'encoded';
+  readonly images: readonly Uint8Array[];
+  /** Name of the images in errors: image 3 is `field[3]`. */
+  readonly field: string;
+  /** Positions of the images in the request, where they are a part of it. @default 0, 1, 2… */
+  readonly indices?: readonly number[];
+}
+
+/** Pixels. */
+export interface RawBatch {
+  readonly kind: 'raw';
+  /** uint8 [count, height, width, 3]. */
+  readonly pixels: Uint8Array;
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+  /** Name of the message in errors: its height is `field.height`. */
+  readonly field: string;
+}
+
+/** What one request's images may be. */
+export interface ImageLimits {
+  /** Images. */
+  readonly maxImages: number;
+  /** Pixels of one image. */
+  readonly maxImagePixels: number;
+  /** Pixels of all encoded images together. */
+  readonly maxRequestPixels: number;
+  /** Longest side in pixels. */
+  readonly maxSide: number;
+}
+
+/** Number of images. */
+export function imageCount(batch: ImageBatch): number {
+  return batch.kind === 'encoded' ? batch.images.length : batch.count;
+}
+
+/**
+ * Checks number and form.
+ * @throws KindredError RESOURCE_EXHAUSTED for too many images, INVALID_ARGUMENT for none, or pixels that are not what is said.
+ */
+export function checkBatch(batch: ImageBatch, limits: ImageLimits): void {
+  const count = imageCount(batch);
+  const field = batch.kind === 'encoded' ? batch.field : `${batch.field}.count`;
+  if (count < 1) throw invalidField(field, `got ${count} images; allowed: 1 to ${limits.maxImages}`);
+  if (count > limits.maxImages) {
+    throw new KindredError(
+      'RESOURCE_EXHAUSTED',
+      `${field}: got ${count} images; allowed: at most ${limits.maxImages} a call`,
+      { violations: [{ field, description: `got ${count}; allowed: 1 to ${limits.maxImages}` }] },
+    );
+  }
+  if (batch.kind === 'encoded') return;
+  const { pixels, height, width } = batch;
+  for (const [name, value] of Object.entries({ height, width })) {
+    if (value >= 1 && value <= limits.maxSide) continue;
+    throw invalidField(`${batch.field}.${name}`, `got ${value}; allowed: 1 to ${limits.maxSide}`);
+  }
+  if (height * width > limits.maxImagePixels) {
+    throw invalidField(
+      `${batch.field}.height`,
+      `got ${width}×${height} pixels; allowed: ${limits.maxImagePixels} pixels an image`,
+    );
+  }
+  const bytes = count * height * width * 3;
+  if (pixels.length === bytes) return;
+  throw invalidField(
+    `${batch.field}.pixels`,
+    `got ${pixels.length} bytes; allowed: ${bytes} for ${count} images of ${height}×${width}×3`,
+  );
+}

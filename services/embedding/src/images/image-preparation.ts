@@ -1,0 +1,86 @@
+// From the images of a request to a network's input: encoded ones in threads, pixels that fit as they are.
+import { centreCrop } from '@kindred/augmentation';
+import { KindredError } from '@kindred/errors';
+import { createWorkerPool, workerEntry } from '@kindred/workers';
+import type { EncodedBatch, ImageBatch, ImageLimits, RawBatch } from './image-batch.js';
+import type { ImageTransform } from './image-transform.js';
+import type * as ImageWorker from './image.worker.js';
+
+/** Turns images into a network's input. */
+export interface ImagePreparation {
+  /**
+   * Starts on all images of `batch`; promise `i` gives image `i` as uint8 [cropSize, cropSize, 3], or fails with its own error, naming the
+   * image. Once `signal` is aborted nothing more is begun, and what is left fails with CANCELLED.
+   */
+  prepare(batch: ImageBatch, transform: ImageTransform, signal: AbortSignal): Promise<Uint8Array>[];
+  /** Ends the threads. */
+  close(): Promise<void>;
+}
+
+/** Starts `threads` threads, each with one image at a time: that bounds the memory of all calls together. */
+export function createImagePreparation(limits: ImageLimits, threads: number): ImagePreparation {
+  const pool = createWorkerPool<typeof ImageWorker>({
+    entry: workerEntry(import.meta.url, 'image'),
+    threads,
+    // Images wait here only after their model's queue had room for them.
+    maxQueued: Number.MAX_SAFE_INTEGER,
+  });
+  const { maxImagePixels, maxSide, maxRequestPixels } = limits;
+
+  const prepareEncoded = (
+    { images, field, indices }: EncodedBatch,
+    transform: ImageTransform,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>[] => {
+    const request = new BigInt64Array(new SharedArrayBuffer(16));
+    signal.addEventListener('abort', () => Atomics.store(request, 1, 1n), { once: true });
+    return images.map((bytes, i) => {
+      // A copy of its own: sending a part of a message to a thread would send the whole message.
+      const own = new Uint8Array(bytes);
+      const limited = { maxImagePixels, maxSide, request, maxRequestPixels };
+      const work = pool.run(
+        'decode',
+        { bytes: own, field: `${field}[${indices?.[i] ?? i}]`, transform, ...limited },
+        // A signal would end a thread that has begun; the thread looks at `request` instead.
+        { transfer: [own.buffer as ArrayBuffer] },
+      );
+      return orLeft(work, signal);
+    });
+  };
+
+  const prepareRaw = (
+    { pixels, count, height, width }: RawBatch,
+    transform: ImageTransform,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>[] => {
+    const bytes = height * width * 3;
+    const { cropSize, resizeSide } = transform;
+    const resizes = resizeSide !== null && Math.min(height, width) !== resizeSide;
+    return Array.from({ length: count }, (_, i) => {
+      const data = pixels.subarray(i * bytes, (i + 1) * bytes);
+      if (resizes) {
+        const own = { data: new Uint8Array(data), height, width };
+        const transfer = [own.data.buffer as ArrayBuffer];
+        return orLeft(pool.run('transform', { image: own, transform }, { transfer }), signal);
+      }
+      const fits = height === cropSize && width === cropSize;
+      return Promise.resolve(fits ? data : centreCrop({ data, height, width }, cropSize));
+    });
+  };
+
+  return {
+    prepare: (batch, transform, signal) =>
+      batch.kind === 'encoded' ? prepareEncoded(batch, transform, signal) : prepareRaw(batch, transform, signal),
+    close: () => pool.close(),
+  };
+}
+
+/** The result of `work`, unless `signal` comes first; the work itself is not stopped. */
+function orLeft<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(new KindredError('CANCELLED', 'the caller has left, or its deadline has passed'));
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}

@@ -1,0 +1,78 @@
+// The RPCs of the Open Inference Protocol v2 over the same engine as our own door.
+import { invalidField } from '@kindred/errors';
+import type { GRPCInferenceServiceImplementation } from '@kindred/protocol/inference';
+import type { EmbedImages } from './embed-images.js';
+import {
+  featureKindsFrom,
+  imageBatchFromTensors,
+  inferResponse,
+  modelMetadata,
+  referenceFrom,
+} from './inference-wire.js';
+import type { ServedModels } from './models/served-models.js';
+
+/** What the handlers work with. */
+export interface InferenceHandlerParts {
+  readonly models: ServedModels;
+  readonly embedImages: EmbedImages;
+  /** Whether the service takes requests. */
+  readonly ready: () => boolean;
+}
+
+/** The server's name and version, as ServerMetadata tells them. */
+const server = { name: 'kindred-embedding', version: '0.1.0', extensions: ['model_repository', 'binary_tensor_data'] };
+
+/** Makes the handlers. */
+export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInferenceServiceImplementation {
+  const { models, embedImages, ready } = parts;
+  return {
+    serverLive: async () => ({ live: true }),
+    serverReady: async () => ({ ready: ready() }),
+    modelReady: async ({ name, version }) => ({ ready: models.ready(referenceFrom(name, version)) }),
+    serverMetadata: async () => server,
+    modelMetadata: async ({ name, version }) => modelMetadata(await models.describe(referenceFrom(name, version))),
+
+    async modelInfer(request, { signal }) {
+      const kinds = [...new Set(featureKindsFrom(request))];
+      const common = {
+        model: referenceFrom(request.modelName, request.modelVersion),
+        images: imageBatchFromTensors(request),
+        allOrNothing: true,
+        caller: {},
+        signal,
+      };
+      if (request.rawInputContents.length > 1) {
+        const got = `got ${request.rawInputContents.length} values for 1 input; allowed: one each`;
+        throw invalidField('raw_input_contents', got);
+      }
+      const results = await Promise.all(
+        kinds.map(async (kind) => ({ kind, result: await embedImages({ ...common, kind }) })),
+      );
+      return inferResponse(request.id, results);
+    },
+
+    async repositoryIndex({ ready: readyOnly }) {
+      const known = await models.list();
+      return {
+        models: known
+          .filter(({ servingVersion }) => !readyOnly || servingVersion !== '')
+          .map(({ name, version, servingVersion, loadError }) => ({
+            name,
+            version: servingVersion === '' ? version : servingVersion,
+            state: servingVersion === '' ? 'UNAVAILABLE' : 'READY',
+            reason: loadError,
+          })),
+      };
+    },
+
+    async repositoryModelLoad({ modelName }) {
+      await models.load(modelName);
+      return {};
+    },
+
+    async repositoryModelUnload({ modelName }) {
+      await models.unload(modelName);
+      return {};
+    },
+  };
+}

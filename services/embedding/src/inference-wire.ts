@@ -1,0 +1,139 @@
+// Open Inference Protocol v2 ↔ domain: tensors to images, vectors to tensors.
+import { invalidField } from '@kindred/errors';
+import type {
+  InferParameter,
+  ModelInferRequest,
+  ModelInferResponse,
+  ModelMetadataResponse,
+} from '@kindred/protocol/inference';
+import { bytesOf } from '@kindred/service-runtime';
+import type { EmbedImagesResult, FeatureKind } from './embed-images.js';
+import type { ImageBatch } from './images/image-batch.js';
+import type { ModelDescription } from './models/served-models.js';
+import { microseconds } from './wire.js';
+
+type InputTensor = ModelInferRequest['inputs'][number];
+
+/** A reference of ours from a name and a version of the protocol's; an empty version is what the name stands for. */
+export function referenceFrom(name: string, version: string): string {
+  return version === '' ? name : `${name}@${version}`;
+}
+
+/**
+ * The images of a request's one input: `image` (UINT8 [n, height, width, 3]) or `encoded` (BYTES [n]).
+ * @throws KindredError INVALID_ARGUMENT for another input, type or shape, or contents that do not fit it.
+ */
+export function imageBatchFromTensors({ inputs, rawInputContents }: ModelInferRequest): ImageBatch {
+  const [input] = inputs;
+  if (inputs.length !== 1 || input === undefined) {
+    throw invalidField('inputs', `got ${inputs.length} inputs; allowed: exactly one, 'image' or 'encoded'`);
+  }
+  const shape = input.shape.map(Number);
+  const raw = rawInputContents[0];
+  switch (input.name) {
+    case 'image': {
+      requireType(input, 'UINT8');
+      const [count = 0, height = 0, width = 0, channels = 0] = shape;
+      if (shape.length !== 4 || channels !== 3)
+        throw invalidField('inputs[0].shape', `got [${shape.join(', ')}]; allowed: [n, height, width, 3]`);
+      const pixels = raw ?? Uint8Array.from(input.contents?.uintContents ?? []);
+      return { kind: 'raw', pixels, count, height, width, field: 'inputs[0]' };
+    }
+    case 'encoded': {
+      requireType(input, 'BYTES');
+      const images = raw === undefined ? (input.contents?.bytesContents ?? []) : splitBytes(raw);
+      const count = shape.reduce((product, size) => product * size, 1);
+      if (count !== images.length)
+        throw invalidField('inputs[0].shape', `got [${shape.join(', ')}] with ${images.length} values; allowed: [n]`);
+      return { kind: 'encoded', images, field: 'inputs[0]' };
+    }
+    default:
+      throw invalidField('inputs[0].name', `got '${input.name}'; allowed: image, encoded`);
+  }
+}
+
+/**
+ * The kinds of vector that a request asks for; the embedding where it asks for none.
+ * @throws KindredError INVALID_ARGUMENT for another output.
+ */
+export function featureKindsFrom({ outputs }: ModelInferRequest): FeatureKind[] {
+  if (outputs.length === 0) return ['embedding'];
+  return outputs.map(({ name }, i) => {
+    if (name === 'embedding' || name === 'backbone') return name;
+    throw invalidField(`outputs[${i}].name`, `got '${name}'; allowed: embedding, backbone`);
+  });
+}
+
+/** A response from the results for each kind that was asked for; times are those of the slowest. */
+export function inferResponse(
+  id: string,
+  results: readonly { readonly kind: FeatureKind; readonly result: EmbedImagesResult }[],
+): ModelInferResponse {
+  const slowest = (read: (result: EmbedImagesResult) => number): InferParameter => ({
+    parameterChoice: {
+      $case: 'int64Param',
+      value: microseconds(Math.max(...results.map(({ result }) => read(result)))),
+    },
+  });
+  return {
+    modelName: results[0]?.result.model ?? '',
+    modelVersion: results[0]?.result.version ?? '',
+    id,
+    parameters: {
+      queue_us: slowest(({ queueMs }) => queueMs),
+      preprocess_us: slowest(({ preprocessMs }) => preprocessMs),
+      inference_us: slowest(({ inferenceMs }) => inferenceMs),
+    },
+    outputs: results.map(({ kind, result }) => ({
+      name: kind,
+      datatype: 'FP32',
+      shape: [BigInt(result.count), BigInt(result.dimension)],
+      parameters: {},
+      contents: undefined,
+    })),
+    rawOutputContents: results.map(({ result }) => bytesOf(result.vectors)),
+  };
+}
+
+/** What a model takes and gives. */
+export function modelMetadata(model: ModelDescription): ModelMetadataResponse {
+  const free = -1n;
+  return {
+    name: model.name,
+    versions: [...new Set([model.version, model.servingVersion])].filter((version) => version !== ''),
+    platform: 'kindred_tensorflow',
+    inputs: [
+      { name: 'image', datatype: 'UINT8', shape: [free, free, free, 3n] },
+      { name: 'encoded', datatype: 'BYTES', shape: [free] },
+    ],
+    outputs: [
+      { name: 'embedding', datatype: 'FP32', shape: [free, BigInt(model.embeddingDimension)] },
+      { name: 'backbone', datatype: 'FP32', shape: [free, BigInt(model.backboneDimension)] },
+    ],
+    properties: { crop_size: String(model.cropSize), resize_side: String(model.resizeSide ?? 0), sha256: model.sha256 },
+  };
+}
+
+function requireType({ datatype, name }: InputTensor, allowed: 'UINT8' | 'BYTES'): void {
+  if (datatype === allowed) return;
+  throw invalidField('inputs[0].datatype', `got '${datatype}' for '${name}'; allowed: ${allowed}`);
+}
+
+/** BYTES as raw contents: each value after its length as uint32, little-endian. */
+function splitBytes(raw: Uint8Array): Uint8Array[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const values: Uint8Array[] = [];
+  for (let at = 0; at < raw.length;) {
+    const left = raw.length - at - 4;
+    const length = left < 0 ? -1 : view.getUint32(at, true);
+    if (length < 0 || length > left) {
+      throw invalidField(
+        'raw_input_contents[0]',
+        `got ${raw.length} bytes, which end within value ${values.length}; allowed: each value after its length as uint32`,
+      );
+    }
+    values.push(raw.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return values;
+}

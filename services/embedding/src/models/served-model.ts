@@ -1,0 +1,102 @@
+// One version of a model in memory: loaded and warm, with its queue, until nobody refers to it any more.
+import { KindredError, isKindredError } from '@kindred/errors';
+import { createBatchQueue, type BatchQueue } from '../engine/batch-queue.js';
+import type { EncoderThread } from '../engine/encoder-thread.js';
+import { metrics } from '../metrics.js';
+import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
+
+/** How every model batches. */
+export interface BatchingOptions {
+  /** Batch sizes that are compiled, rising. */
+  readonly batchSizes: readonly number[];
+  /** How long an image waits for others while the network is idle, in milliseconds. */
+  readonly maxDelayMs: number;
+  /** Images that may be in a model's queue. */
+  readonly maxDepth: number;
+}
+
+/** A version in memory. */
+export interface ServedModel {
+  readonly model: ResolvedModel;
+  readonly facts: ModelFacts;
+  readonly memoryBytes: number;
+  readonly device: 'cpu' | 'gpu';
+  readonly queue: BatchQueue;
+  /** Images that its queue has room for. */
+  readonly maxDepth: number;
+  /** Whether its thread has lost it: it must be loaded anew. */
+  readonly lost: () => boolean;
+  /** Waits for its queue to empty and frees it. */
+  free(): Promise<void>;
+}
+
+let lastHandle = 0;
+
+/**
+ * Bytes that a model is reckoned to take: its file, the copies that the runtime makes of its weights (three times, those of transformed
+ * filters included), and a dozen maps of the largest batch.
+ */
+export function reckonedBytes({ fileBytes, cropSize, width }: ModelFacts, batchSizes: readonly number[]): number {
+  return 4 * fileBytes + 12 * (batchSizes.at(-1) ?? 1) * cropSize * cropSize * width * 4;
+}
+
+/** Loads, compiles and warms a version. DATA_LOSS when its file is damaged. */
+export async function serveModel(
+  model: ResolvedModel,
+  facts: ModelFacts,
+  source: ModelSource,
+  encoder: EncoderThread,
+  batching: BatchingOptions,
+): Promise<ServedModel> {
+  const handle = `${model.name}@${model.version} ${++lastHandle}`;
+  const device = await encoder.load(handle, await source.file(model), batching.batchSizes).catch((thrown: unknown) => {
+    throw named(thrown, model);
+  });
+  let lost = false;
+  const labels = { model: model.name };
+  const queue = createBatchQueue({
+    ...batching,
+    imageBytes: facts.cropSize * facts.cropSize * 3,
+    async run(pixels, batch, count) {
+      try {
+        return await encoder.embed(handle, pixels, batch, count);
+      } catch (thrown) {
+        // The thread died and came back without its models.
+        if (!isKindredError(thrown, 'FAILED_PRECONDITION')) throw thrown;
+        lost = true;
+        throw new KindredError('UNAVAILABLE', `model '${model.name}' is being loaded again; retry`, {
+          retryAfterMs: 1000,
+          cause: thrown,
+        });
+      }
+    },
+    onBatch(count, waitedMs) {
+      metrics.batchImages.observe(labels, count);
+      for (const ms of waitedMs) metrics.queueSeconds.observe(labels, ms / 1000);
+    },
+    onComputed: (ms) => metrics.inferenceSeconds.observe(labels, ms / 1000),
+    onDepth: (images) => metrics.queueImages.set(labels, images),
+    onDropped: (images) => metrics.droppedImages.inc(labels, images),
+  });
+  return {
+    model,
+    facts,
+    memoryBytes: reckonedBytes(facts, batching.batchSizes),
+    device,
+    queue,
+    maxDepth: batching.maxDepth,
+    lost: () => lost,
+    async free() {
+      await queue.idle();
+      await encoder.unload(handle);
+    },
+  };
+}
+
+function named(thrown: unknown, { name, version }: ResolvedModel): unknown {
+  if (!isKindredError(thrown, 'DATA_LOSS')) return thrown;
+  return new KindredError('DATA_LOSS', `model '${name}@${version}' cannot be used: ${thrown.message}`, {
+    resource: { type: 'model', name },
+    cause: thrown,
+  });
+}

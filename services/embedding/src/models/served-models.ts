@@ -1,0 +1,285 @@
+// The models in memory: loaded when first asked for, followed when what their name stands for changes, the longest unused freed for room.
+import { setTimeout as delay } from 'node:timers/promises';
+import { KindredError, toKindredError } from '@kindred/errors';
+import type { HealthBoard, Logger } from '@kindred/service-runtime';
+import type { EncoderThread } from '../engine/encoder-thread.js';
+import { metrics, watchModelBytes } from '../metrics.js';
+import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
+import { reckonedBytes, serveModel, type BatchingOptions, type ServedModel } from './served-model.js';
+
+/** What is known of a model, for callers. */
+export interface ModelDescription extends ResolvedModel, Omit<ModelFacts, 'fileBytes' | 'width'> {
+  /** Whether `version` is in memory. */
+  readonly loaded: boolean;
+  /** The version in memory; empty where none is. */
+  readonly servingVersion: string;
+  /** Why `version` is not in memory though it should be; else empty. */
+  readonly loadError: string;
+  /** Bytes that it is reckoned to take; 0 where it is not in memory. */
+  readonly memoryBytes: number;
+}
+
+/** A model that cannot be freed until it is given back. */
+export interface ModelLease {
+  readonly served: ServedModel;
+  /** Gives it back. Idempotent. */
+  release(): void;
+}
+
+/** The models in memory. */
+export interface ServedModels {
+  /** The model that `reference` stands for, loaded if need be. NOT_FOUND, DATA_LOSS, RESOURCE_EXHAUSTED (no memory for it). */
+  acquire(reference: string): Promise<ModelLease>;
+  /** Loads a model, or waits until it is loaded. Errors of {@link ServedModels.acquire}. */
+  load(reference: string): Promise<ModelDescription>;
+  /** Frees what `reference` stands for, under all its names; no effect where it is not loaded. */
+  unload(reference: string): Promise<void>;
+  /** Whether `reference` is loaded and warm. */
+  ready(reference: string): boolean;
+  /** All models of the store, by name. */
+  list(): Promise<ModelDescription[]>;
+  /** The models in memory, by name. */
+  loaded(): Promise<ModelDescription[]>;
+  /** NOT_FOUND when there is no such model. */
+  describe(reference: string): Promise<ModelDescription>;
+  /** What models run on: `cpu` or `gpu`; empty until one has been loaded. */
+  device(): string;
+  /** Stops following. */
+  close(): void;
+}
+
+/** How models are kept. */
+export interface ServedModelsOptions {
+  readonly source: ModelSource;
+  readonly encoder: EncoderThread;
+  readonly batching: BatchingOptions;
+  /** Bytes that all of them may take together. */
+  readonly maxBytes: number;
+  /** Time between two looks at what a reference stands for, in milliseconds. */
+  readonly followMs: number;
+  readonly logger: Logger;
+  /** Told which models can be used, under `models/<name>`. */
+  readonly health: HealthBoard;
+}
+
+/** How long a load waits for calls of models that leave, and how often it looks. */
+const roomWaitMs = 10_000;
+const roomLookMs = 10;
+
+interface Followed {
+  served: ServedModel;
+  loadError: string;
+  /** The content that could not be loaded: it is not tried again until it changes. */
+  failedSha256: string;
+}
+
+/** Makes the set; empty. */
+export function createServedModels(options: ServedModelsOptions): ServedModels {
+  const { source, encoder, batching, maxBytes, followMs, logger, health } = options;
+  const closed = new AbortController();
+  // By reference, in the order of last use.
+  const followed = new Map<string, Followed>();
+  const firstLoads = new Map<string, Promise<Followed>>();
+  const leases = new Map<ServedModel, number>();
+  const inMemory = new Set<ServedModel>();
+  let loading: Promise<unknown> = Promise.resolve();
+  let device = '';
+
+  const sameContent = (a: ResolvedModel, b: ResolvedModel): boolean =>
+    a.name === b.name && a.version === b.version && a.sha256 === b.sha256;
+  const isReferred = (served: ServedModel): boolean => [...followed.values()].some((entry) => entry.served === served);
+
+  /** Frees a model that nothing refers to and no call uses. */
+  const freeIfUnused = (served: ServedModel): void => {
+    if (!inMemory.has(served) || isReferred(served) || (leases.get(served) ?? 0) > 0) return;
+    inMemory.delete(served);
+    leases.delete(served);
+    const { name } = served.model;
+    if (![...inMemory].some(({ model }) => model.name === name)) health.remove(healthName(name));
+    void served.free().catch((err: unknown) => logger.error({ err, model: name }, 'model not freed'));
+  };
+
+  const forget = (served: ServedModel): void => {
+    for (const [reference, entry] of followed) if (entry.served === served) followed.delete(reference);
+    freeIfUnused(served);
+  };
+
+  const used = (): number => [...inMemory].reduce((sum, served) => sum + served.memoryBytes, 0);
+
+  /** Lets the longest unused models go until `bytes` more fit, and waits for the calls that they still have. */
+  const makeRoom = async (bytes: number, name: string): Promise<void> => {
+    const isLeased = (served: ServedModel): boolean => (leases.get(served) ?? 0) > 0;
+    const others = [...new Set([...followed.values()].map(({ served }) => served))]
+      // The older version of this very model goes on serving until the new one is there.
+      .filter((served) => served.model.name !== name)
+      .sort((a, b) => Number(isLeased(a)) - Number(isLeased(b)));
+    const leaving = (): number => [...inMemory].reduce((sum, s) => sum + (isReferred(s) ? 0 : s.memoryBytes), 0);
+    const fits = (): boolean => used() - leaving() + bytes <= maxBytes;
+    while (!fits()) {
+      const next = others.shift();
+      if (next === undefined) break;
+      forget(next);
+    }
+    const until = Date.now() + roomWaitMs;
+    while (fits() && used() + bytes > maxBytes && Date.now() < until) await delay(roomLookMs);
+    if (used() + bytes <= maxBytes) return;
+    throw new KindredError(
+      'RESOURCE_EXHAUSTED',
+      `model '${name}' is reckoned to take ${bytes} bytes; ${used()} of ${maxBytes} are taken by models in use; unload one, or allow more`,
+      { resource: { type: 'model', name }, retryAfterMs: 1000 },
+    );
+  };
+
+  /** One load at a time: memory is reckoned, then taken. */
+  const loadVersion = (model: ResolvedModel): Promise<ServedModel> => {
+    const load = loading.then(async () => {
+      const known = [...inMemory].find((served) => sameContent(served.model, model) && !served.lost());
+      if (known !== undefined) return known;
+      const facts = await source.facts(model);
+      await makeRoom(reckonedBytes(facts, batching.batchSizes), model.name);
+      const begin = performance.now();
+      const served = await serveModel(model, facts, source, encoder, batching);
+      inMemory.add(served);
+      health.set(healthName(model.name), true);
+      device = served.device;
+      const ms = Math.round(performance.now() - begin);
+      logger.info({ model: model.name, version: model.version, ms, bytes: served.memoryBytes }, 'model loaded');
+      return served;
+    });
+    loading = load.catch(() => {});
+    load.then(
+      () => metrics.modelLoads.inc({ result: 'loaded' }),
+      () => metrics.modelLoads.inc({ result: 'failed' }),
+    );
+    return load;
+  };
+
+  const firstLoad = (reference: string): Promise<Followed> => {
+    let load = firstLoads.get(reference);
+    if (load === undefined) {
+      load = (async () => {
+        const entry = { served: await loadVersion(await source.resolve(reference)), loadError: '', failedSha256: '' };
+        followed.set(reference, entry);
+        return entry;
+      })().finally(() => firstLoads.delete(reference));
+      firstLoads.set(reference, load);
+    }
+    return load;
+  };
+
+  /** Looks at what `reference` stands for now; a new version is loaded beside the old one, then takes its place. */
+  const follow = async (reference: string, entry: Followed): Promise<void> => {
+    const now = await source.resolve(reference);
+    const old = entry.served;
+    if (sameContent(now, old.model) && !old.lost()) {
+      entry.loadError = '';
+      return;
+    }
+    if (now.sha256 === entry.failedSha256) return;
+    try {
+      const served = await loadVersion(now);
+      if (followed.get(reference) !== entry) return freeIfUnused(served);
+      entry.served = served;
+      entry.loadError = '';
+      entry.failedSha256 = '';
+      logger.info({ model: reference, from: old.model.version, to: now.version }, 'model replaced');
+      freeIfUnused(old);
+    } catch (thrown) {
+      const error = toKindredError(thrown);
+      // Room may come; damage stays until the content changes.
+      if (error.code !== 'RESOURCE_EXHAUSTED') entry.failedSha256 = now.sha256;
+      entry.loadError = error.message;
+      logger.warn({ model: reference, version: now.version, serving: old.model.version, err: error }, 'not replaced');
+    }
+  };
+
+  const followAll = async (): Promise<void> => {
+    while (!closed.signal.aborted) {
+      await delay(followMs, undefined, { signal: closed.signal }).catch(() => {});
+      for (const [reference, entry] of [...followed]) {
+        if (closed.signal.aborted) return;
+        await follow(reference, entry).catch((thrown: unknown) => {
+          // The store does not answer, or the model is gone from it: what is in memory goes on serving.
+          entry.loadError = toKindredError(thrown).message;
+        });
+      }
+    }
+  };
+  void followAll();
+
+  const describeModel = async (model: ResolvedModel): Promise<ModelDescription> => {
+    const { embeddingDimension, backboneDimension, cropSize, resizeSide } = await source.facts(model);
+    const entry =
+      followed.get(model.name) ?? [...followed.values()].find(({ served }) => served.model.name === model.name);
+    const exact = [...inMemory].find((served) => sameContent(served.model, model));
+    return {
+      ...model,
+      ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
+      loaded: exact !== undefined,
+      servingVersion: (exact ?? entry?.served)?.model.version ?? '',
+      loadError: exact === undefined ? (entry?.loadError ?? '') : '',
+      memoryBytes: exact?.memoryBytes ?? 0,
+    };
+  };
+
+  const models: ServedModels = {
+    async acquire(reference) {
+      let entry = followed.get(reference);
+      // What was loaded a moment ago may have made room for another meanwhile.
+      while (entry === undefined || entry.served.lost() || !inMemory.has(entry.served)) {
+        if (entry !== undefined) forget(entry.served);
+        entry = await firstLoad(reference);
+      }
+      // Last used, last freed.
+      followed.delete(reference);
+      followed.set(reference, entry);
+      const { served } = entry;
+      leases.set(served, (leases.get(served) ?? 0) + 1);
+      let held = true;
+      return {
+        served,
+        release() {
+          if (!held) return;
+          held = false;
+          leases.set(served, (leases.get(served) ?? 1) - 1);
+          freeIfUnused(served);
+        },
+      };
+    },
+    async load(reference) {
+      // What the reference stands for this moment, not what it stood for at the last look.
+      const entry = followed.get(reference);
+      if (entry !== undefined) {
+        entry.failedSha256 = '';
+        await follow(reference, entry);
+        if (entry.loadError !== '') throw new KindredError('FAILED_PRECONDITION', entry.loadError);
+      }
+      const { served, release } = await models.acquire(reference);
+      release();
+      return await describeModel(served.model);
+    },
+    async unload(reference) {
+      await firstLoads.get(reference)?.catch(() => {});
+      const served = followed.get(reference)?.served;
+      if (served !== undefined) forget(served);
+    },
+    ready: (reference) => followed.has(reference),
+    async list() {
+      return Promise.all((await source.list()).map(describeModel));
+    },
+    async loaded() {
+      const described = await Promise.all([...inMemory].map(({ model }) => describeModel(model)));
+      return described.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    describe: async (reference) => describeModel(await source.resolve(reference)),
+    device: () => device,
+    close: () => closed.abort(),
+  };
+  watchModelBytes(used);
+  return models;
+}
+
+/** What `grpc.health.v1` is asked for a model. */
+function healthName(model: string): string {
+  return `models/${model}`;
+}
