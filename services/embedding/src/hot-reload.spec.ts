@@ -1,6 +1,7 @@
 // Models that change while they serve: every answer is one version's, none is lost, a version that cannot be loaded changes nothing.
 import { randomBytes } from 'node:crypto';
-import { float32Of } from '@kindred/service-runtime';
+import { createModelRegistry } from '@kindred/lineage';
+import { HealthDefinition, connect, float32Of } from '@kindred/service-runtime';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dimension, smallModel, startEmbedding, type RunningEmbedding } from './spec/running-embedding.js';
 
@@ -81,6 +82,42 @@ describe('a model that is replaced while it serves', () => {
     await expect(service.client.embed({ model: 'fixed@0123456789ab', images })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
+  });
+});
+
+describe('a registered model', () => {
+  it('is followed where an alias stands, while other names stay where they are', async () => {
+    const registry = createModelRegistry(service.store);
+    for (const seed of [1, 2]) {
+      const { sha256, size } = await service.store.put(`runs/r${seed}/model.safetensors`, smallModel(seed));
+      const source = { kind: 'run' as const, id: `r${seed}` };
+      await registry.register('cats', { key: `runs/r${seed}/model.safetensors`, sha256, size, source, description: '' });
+    }
+    await registry.setAlias('cats', 'production', 1);
+    const versionOf = async (model: string) => (await service.client.embed({ model, images })).modelVersion;
+    expect(await Promise.all(['cats', 'cats@1', 'cats@production'].map(versionOf))).toEqual(['2', '1', '1']);
+    const first = await vectorsOf('cats@1');
+    await registry.setAlias('cats', 'production', 2);
+    await expect.poll(() => versionOf('cats@production'), { timeout: 30_000 }).toBe('2');
+    expect(await versionOf('cats@1')).toBe('1');
+    expect(await vectorsOf('cats@1')).toEqual(first);
+    expect(await vectorsOf('cats@production')).toEqual(await vectorsOf('cats'));
+    const { models } = await service.client.listModels({});
+    expect(models.find(({ name }) => name === 'cats')).toMatchObject({
+      version: '2',
+      aliases: expect.arrayContaining(['production']) as string[],
+    });
+    await expect(service.client.embed({ model: 'cats@nowhere', images })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('has health of its own while it is in memory', async () => {
+    const health = connect(HealthDefinition, { service: 'embedding', address: service.address });
+    await service.client.loadModel({ model: 'cats' });
+    const check = async () => (await health.client.check({ service: 'models/cats' })).status;
+    expect(await check()).toBe(1);
+    for (const model of ['cats', 'cats@1']) await service.client.unloadModel({ model });
+    await expect(check()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    health.close();
   });
 });
 

@@ -20,7 +20,7 @@ export async function embedFiles(
     const part = paths.slice(first, first + imagesPerCall);
     const images = await Promise.all(part.map(readImage));
     const answer = await embedding
-      .embed({ model, images: { $case: 'encoded', value: { images } }, featureKind }, { signal })
+      .embed({ model, images: { $case: 'encoded', value: { images } }, featureKind, allOrNothing: true }, { signal })
       .catch((thrown: unknown) => {
         throw withNames(thrown, part);
       });
