@@ -21,8 +21,32 @@ interface LabeledSource {
   readonly className: string;
 }
 
-/** Reads a folder split. Classes are the class folders of all splits together, sorted, so that splits agree on labels. */
+/** The encoded images of a folder split, in their order. */
+export interface FolderImages {
+  readonly classNames: readonly string[];
+  readonly sources: readonly ImageSource[];
+  /** Class of each image, an index into `classNames`. */
+  readonly labels: readonly number[];
+}
+
+/** Reads a folder split. */
 export async function readFolder(options: OpenDatasetOptions): Promise<DatasetParts> {
+  const { name, split } = options;
+  return withFolderImages(options, async ({ classNames, sources, labels }) => {
+    const table = await decodeImages(sources, options);
+    table.labels.set(labels);
+    return { name, split, classNames, table };
+  });
+}
+
+/**
+ * Hands the images of a folder split to `use`, for as long as that takes. Classes are the class folders of all splits
+ * together, sorted, so that splits agree on labels. Errors as `openDataset`.
+ */
+export async function withFolderImages<T>(
+  options: OpenDatasetOptions,
+  use: (images: FolderImages) => Promise<T>,
+): Promise<T> {
   const { name, split } = options;
   const root = requiredRoot(options);
   if (!(folderSplits as readonly string[]).includes(split)) throw unknownSplit(name, split, folderSplits);
@@ -31,9 +55,8 @@ export async function readFolder(options: OpenDatasetOptions): Promise<DatasetPa
     const all = labelSources(collection.sources, root);
     const classNames = [...new Set(all.map(({ className }) => className))].sort();
     const chosen = chooseSplit(all, split, root);
-    const table = await decodeImages(chosen.map(({ source }) => source), options); // prettier-ignore
-    chosen.forEach(({ className }, i) => (table.labels[i] = classNames.indexOf(className)));
-    return { name, split, classNames, table };
+    const labels = chosen.map(({ className }) => classNames.indexOf(className));
+    return await use({ classNames, sources: chosen.map(({ source }) => source), labels });
   } finally {
     await collection.close();
   }

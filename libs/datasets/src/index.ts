@@ -17,3 +17,9 @@ export { drawnDefaultCount, drawnMaxCount } from './drawn.js';
 // Fetching
 export { fetchDataset } from './fetch-dataset.js';
 export type { FetchDatasetOptions, FetchedDataset } from './fetch-dataset.js';
+
+// In an artifact store
+export { pushDataset } from './push-dataset.js';
+export type { PushDatasetOptions, PushProgress, PushedDataset } from './push-dataset.js';
+export { openDatasetArtifact, splitsOfSet } from './open-dataset-artifact.js';
+export type { OpenDatasetArtifactOptions } from './open-dataset-artifact.js';

@@ -23,7 +23,7 @@ export async function addDatasets(notes: ReferenceNotes): Promise<void> {
     const set = await readStoredJson(notes.store, key, datasetSetSchema);
     if ('problem' in set) notes.damaged(key, set.problem);
     if (!('value' in set)) continue;
-    for (const { shards } of Object.values(set.value.splits))
-      for (const shard of shards) notes.refer(datasetShardKey(shard.sha256), shard.sha256, by);
+    for (const { index, shards } of Object.values(set.value.splits))
+      for (const file of [index, ...shards]) notes.refer(datasetShardKey(file.sha256), file.sha256, by);
   }
 }

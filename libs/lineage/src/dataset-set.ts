@@ -6,7 +6,7 @@ import { readManifest, listManifests } from './manifests.js';
 
 /** Prefix of descriptions, `datasets/sets/<sha256>.json`. */
 export const datasetSetPrefix = 'datasets/sets/';
-/** Prefix of shards, `datasets/shards/<sha256>.safetensors`. */
+/** Prefix of shards and indexes of splits, `datasets/shards/<sha256>.safetensors`. */
 export const datasetShardPrefix = 'datasets/shards/';
 /** Prefix of notes of pushes under way, `datasets/pushes/<id>.json`. */
 export const datasetPushPrefix = 'datasets/pushes/';
@@ -21,11 +21,12 @@ const shardSchema = z.object({
 const splitSchema = z.object({
   /** `encoded`: the files as they were; `raw`: pixels. */
   encoding: z.enum(['encoded', 'raw']),
-  images: z.number().int().min(0),
-  /** Of every image where `raw`; null otherwise. */
-  height: z.number().int().min(1).nullable(),
-  width: z.number().int().min(1).nullable(),
+  images: z.number().int().min(1),
+  /** Bytes of all pixels once decoded: height × width × 3 an image. */
+  pixelBytes: z.number().int().min(1),
   classNames: z.array(z.string()),
+  /** Labels, heights and widths of all images; it lies among the shards. */
+  index: z.object({ sha256, size: z.number().int().min(1) }),
   /** In the order of the images. */
   shards: z.array(shardSchema),
 });
@@ -43,6 +44,8 @@ export const datasetSetSchema = z.object({
 export type DatasetSet = z.output<typeof datasetSetSchema>;
 /** One split of it. */
 export type DatasetSetSplit = DatasetSet['splits'][string];
+/** A file of a split: its index, or one of its shards. */
+export type DatasetFile = DatasetSetSplit['index'];
 /** One shard of a split. */
 export type DatasetShard = z.output<typeof shardSchema>;
 

@@ -28,6 +28,7 @@ export {
   checkedDatasetName,
   datasetPushPrefix,
   datasetSetKey,
+  datasetSetSchema,
   datasetShardKey,
   isDatasetArtifact,
   parseDatasetArtifact,
@@ -37,6 +38,7 @@ export {
 } from './dataset-set.js';
 export type {
   DatasetArtifactReference,
+  DatasetFile,
   DatasetSet,
   DatasetSetSplit,
   DatasetShard,

@@ -1,7 +1,7 @@
+import { createMemoryStore } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { codeVersion, listManifests, readManifest, updateManifest, writeManifest } from './index.js';
 import { manifestOf, text } from './spec/filled-store.js';
-import { createMemoryStore } from './spec/memory-store.js';
 
 describe('manifests', () => {
   it('come back as they were written, with a form and a time', async () => {

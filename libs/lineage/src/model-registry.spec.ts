@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { createMemoryStore } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { createModelRegistry, watchModel, type NewModelVersion, type ResolvedModel } from './index.js';
-import { createMemoryStore } from './spec/memory-store.js';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const sha256 = (value: string): string => createHash('sha256').update(value).digest('hex');

@@ -8,4 +8,6 @@ export type { S3Server, S3ServerKind, S3ServerOptions } from './s3-server.js';
 export { eventContent, measuredFields } from './event-content.js';
 export { fillDisk, smallDisk } from './small-disk.js';
 export type { SmallDisk } from './small-disk.js';
+export { createMemoryStore } from './memory-store.js';
+export type { MemoryObject, MemoryStore } from './memory-store.js';
 export { temporaryFolder } from './temporary-folder.js';

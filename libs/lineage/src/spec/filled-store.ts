@@ -1,7 +1,7 @@
 // A store with one of everything that Kindred writes, alive and dead; for specs.
 import { createHash } from 'node:crypto';
+import { createMemoryStore, type MemoryStore } from '@kindred/testing';
 import { createModelRegistry, datasetSetKey, datasetShardKey, writeManifest, type NewManifest } from '../index.js';
-import { createMemoryStore, type MemoryStore } from './memory-store.js';
 
 /** Bytes of text. */
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -86,6 +86,7 @@ export async function fillStore(): Promise<FilledStore> {
   await put(datasetSetKey(sha256(current)), current);
   await put(datasetShardKey(sha256('shard now')), 'shard now');
   await put(datasetShardKey(sha256('shard before')), 'shard before');
+  await put(datasetShardKey(sha256('index')), 'index');
   const files = [fileOf(datasetSetKey(sha256(current)), current)];
   await writeManifest(store, manifestOf({ kind: 'dataset', id: 'cats', config: { set: sha256(current) }, files }));
 
@@ -120,5 +121,6 @@ export async function fillStore(): Promise<FilledStore> {
 
 function splitOf(shard: string): object {
   const shards = [{ sha256: sha256(shard), size: shard.length, images: 1 }];
-  return { encoding: 'encoded', images: 1, height: null, width: null, classNames: ['a'], shards };
+  const index = { sha256: sha256('index'), size: 5 };
+  return { encoding: 'encoded', images: 1, pixelBytes: 3, classNames: ['a'], index, shards };
 }

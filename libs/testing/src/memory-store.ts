@@ -2,10 +2,28 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KindredError, notFound } from '@kindred/errors';
-import type { LineageStore, StoredObject } from '../lineage-store.js';
 
-/** The store, and how a spec reaches below it. */
-export interface MemoryStore extends LineageStore {
+/** What a store knows of one object. */
+export interface MemoryObject {
+  readonly key: string;
+  readonly size: number;
+  readonly modifyTime: Date;
+  readonly etag: string;
+  readonly sha256: string;
+}
+
+/** A part of the artifact store's interface, and how a spec reaches below it. */
+export interface MemoryStore {
+  put(
+    key: string,
+    content: Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    options?: { readonly ifAbsent?: boolean; readonly ifMatch?: string; readonly sha256?: string },
+  ): Promise<{ readonly sha256: string; readonly size: number; readonly etag: string }>;
+  get(key: string, sha256?: string): Promise<Uint8Array>;
+  read(key: string): AsyncIterable<Uint8Array>;
+  describe(key: string): Promise<MemoryObject | null>;
+  list(prefix: string): AsyncIterable<MemoryObject>;
+  delete(key: string, options?: { readonly ifMatch?: string }): Promise<void>;
   /** Changes bytes as a failing disk does: nothing else of the object changes. */
   damage(key: string): void;
   /** Sets when an object was written. */
@@ -22,7 +40,7 @@ export function createMemoryStore(): MemoryStore {
     if (object === undefined) throw notFound('artifact', key);
     return object;
   };
-  const described = (key: string): StoredObject => {
+  const described = (key: string): MemoryObject => {
     const { bytes, etag, sha256, modifyTime } = found(key);
     return { key, size: bytes.length, modifyTime, etag, sha256 };
   };
@@ -36,8 +54,9 @@ export function createMemoryStore(): MemoryStore {
       if (options.ifAbsent === true && objects.has(key)) throw new KindredError('ALREADY_EXISTS', key);
       if (options.ifMatch !== undefined && objects.get(key)?.etag !== options.ifMatch)
         throw new KindredError('ABORTED', key);
-      objects.set(key, { bytes, sha256, etag: `etag-${puts++}`, modifyTime: new Date() });
-      return { sha256, size: bytes.length };
+      const etag = `etag-${puts++}`;
+      objects.set(key, { bytes, sha256, etag, modifyTime: new Date() });
+      return { sha256, size: bytes.length, etag };
     },
     async get(key, sha256) {
       await nextTurn();
