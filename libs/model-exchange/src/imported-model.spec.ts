@@ -140,12 +140,15 @@ describe('what does not fit', () => {
     );
   });
 
-  it('names the stem of ImageNet, and files without one', () => {
-    const imageNet = renamed(torchvision);
-    imageNet.set('conv1.weight', tensor('F32', [2, 3, 7, 7], new Float32Array(294)));
-    expect(refusal(imageNet).violations).toEqual([
-      { field: 'backbone.conv1.weight', description: expect.stringContaining('[2, 3, 7, 7]') as string },
+  it('names a stem of another size or form, and files without one', () => {
+    const stem = (side: number): Map<string, Tensor> =>
+      renamed(torchvision).set('conv1.weight', tensor('F32', [2, 3, side, side], new Float32Array(6 * side * side)));
+    expect(refusal(stem(5)).violations).toEqual([
+      { field: 'backbone.conv1.weight', description: expect.stringContaining('[2, 3, 5, 5]') as string },
     ]);
+    expect(recogniseModel(stem(7)).architecture.form).toBe('imagenet');
+    expect(refusal(stem(7)).violations[0]?.description).toContain('cifar');
+    expect(() => recogniseModel(stem(3), 'imagenet')).toThrow(/\[width, 3, 7, 7\]/);
     expect(refusal(new Map()).violations[0]?.field).toBe('backbone.conv1.weight');
   });
 

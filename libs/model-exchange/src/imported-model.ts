@@ -23,14 +23,15 @@ const counts = 'num_batches_tracked';
 
 /**
  * Recognises a ResNet-18 with a projection head or without one, under the reference's names, with `module.`, `encoder.` and the like
- * before them, under torchvision's (`downsample`), or with lightly's numbers. `form` cannot be told from the tensors: both have the same.
+ * before them, under torchvision's (`downsample`), or with lightly's numbers. `asked` names the form: `cifar` and `stl` have the same
+ * tensors, and `cifar` is taken for a 3×3 stem without it.
  *
  * @throws KindredError INVALID_ARGUMENT with a violation for each tensor that is missing, superfluous, or of the wrong shape or type.
  */
-export function recogniseModel(tensors: NamedTensors, form: BackboneForm): ImportedModel {
+export function recogniseModel(tensors: NamedTensors, asked?: BackboneForm): ImportedModel {
   const { backbone, head, leftOut, original } = renameTensors(tensors);
   const { kind, featureDim, tensors: headTensors } = readHead(head);
-  const width = stemWidth(backbone.get('backbone.conv1.weight'), tensors);
+  const { width, form } = readStem(backbone.get('backbone.conv1.weight'), tensors, asked);
   const architecture = createArchitecture({ form, width, head: kind, featureDim: featureDim ?? width * 8 });
   const found = new Map([...backbone, ...headTensors]);
   const violations: Violation[] = [];
@@ -60,17 +61,28 @@ export function recogniseModel(tensors: NamedTensors, form: BackboneForm): Impor
   return { architecture, parameters, leftOut };
 }
 
-/** Channels of the stem, from which all other sizes follow. */
-function stemWidth(stem: Tensor | undefined, tensors: NamedTensors): number {
+interface Stem {
+  /** Channels, from which all other sizes follow. */
+  readonly width: number;
+  readonly form: BackboneForm;
+}
+
+/** Reads the stem: its 7×7 kernel tells ImageNet's form, while the two with 3×3 have the same tensors. */
+function readStem(stem: Tensor | undefined, tensors: NamedTensors, asked: BackboneForm | undefined): Stem {
   const [width = 0, inputs, height, breadth] = stem?.shape ?? [];
-  if (stem !== undefined && inputs === 3 && height === 3 && breadth === 3) return width;
+  const known = inputs === 3 && height === breadth && (height === 3 || height === 7);
+  const form = height === 7 ? 'imagenet' : asked === 'imagenet' ? 'cifar' : (asked ?? 'cifar');
+  if (stem !== undefined && known && (asked ?? form) === form) return { width, form };
   const names = [...tensors.keys()];
   const description =
     stem === undefined
       ? `missing among ${names.length} tensors (${names.slice(0, maxSpelled).join(', ')}${names.length > maxSpelled ? ', …' : ''})`
       : `got shape [${stem.shape.join(', ')}]`;
+  const shapes = { cifar: '[width, 3, 3, 3]', stl: '[width, 3, 3, 3]', imagenet: '[width, 3, 7, 7]' };
   const allowed =
-    'allowed: a ResNet-18 with a 3×3 stem [width, 3, 3, 3], as for CIFAR and STL-10, not the 7×7 one of ImageNet';
+    asked === undefined
+      ? 'allowed: a ResNet-18 with a 3×3 stem [width, 3, 3, 3] or a 7×7 one [width, 3, 7, 7]'
+      : `allowed in the ${asked} form: ${shapes[asked]}`;
   throw new KindredError('INVALID_ARGUMENT', `backbone.conv1.weight: ${description}; ${allowed}`, {
     violations: [{ field: 'backbone.conv1.weight', description: `${description}; ${allowed}` }],
   });

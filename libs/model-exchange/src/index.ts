@@ -9,5 +9,5 @@ export { readTrainingState } from './training-state.js';
 export type { TrainingState } from './training-state.js';
 
 // In
-export { defaultImportSettings, importModel } from './model-import.js';
+export { importModel } from './model-import.js';
 export type { ImportSettings, ModelImport } from './model-import.js';

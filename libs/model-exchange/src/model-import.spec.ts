@@ -9,12 +9,13 @@ import {
   namedTensors,
 } from '@kindred/simclr';
 import { describe, expect, it } from 'vitest';
-import { defaultImportSettings, importModel, readTrainingState, toPytorchCheckpoint, toPytorchModel } from './index.js';
+import { importModel, readTrainingState, toPytorchCheckpoint, toPytorchModel } from './index.js';
 
 const architecture = createArchitecture({ width: 2, featureDim: 8 });
 const parameters = initialParameters(architecture, 3);
-const settings = defaultImportSettings.cifar;
-const { normalisation, cropSize } = settings;
+// SCAN's configs/pretext/simclr_cifar10.yml.
+const normalisation = { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] };
+const cropSize = 32;
 const tensors = namedTensors(architecture, parameters);
 const state = { parameters, momentum: initialMomentum(architecture), epochsCompleted: 7 };
 const sgd = { lr: 0.25, momentum: 0.9, weightDecay: 1e-4, nesterov: false };
@@ -26,7 +27,7 @@ describe('importModel', () => {
     ['pytorch', writePytorchFile(new Map([['state_dict', tensors]]))],
     ['safetensors', encodeSafetensors(tensors)],
   ])('reads %s', (format, bytes) => {
-    const read = importModel(bytes, 'm.pth', settings);
+    const read = importModel(bytes, 'm.pth');
     expect(read).toMatchObject({ format, leftOut: [], model: { architecture, parameters, normalisation, cropSize } });
     expect(read.model.origin['imported_sha256']).toMatch(/^[0-9a-f]{64}$/);
   });
@@ -39,7 +40,7 @@ describe('importModel', () => {
       cropSize: 24,
       origin: { run: 'r' },
     };
-    expect(importModel(encodeModelFile(model), 'm', settings)).toEqual({ model, format: 'kindred', leftOut: [] });
+    expect(importModel(encodeModelFile(model), 'm')).toEqual({ model, format: 'kindred', leftOut: [] });
   });
 
   it.each<[string, Uint8Array]>([
@@ -47,9 +48,7 @@ describe('importModel', () => {
     ['nothing', new Uint8Array()],
     ['text', Buffer.from('hello, world')],
   ])('refuses %s', (_, bytes) => {
-    expect(() => importModel(bytes, 'm', settings)).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
-    );
+    expect(() => importModel(bytes, 'm')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error);
   });
 });
 

@@ -2,16 +2,17 @@
 import { createHash } from 'node:crypto';
 import { KindredError } from '@kindred/errors';
 import { decodeSafetensors, readPytorchCheckpoint, type NamedTensors } from '@kindred/formats';
-import { checkNormalisation, decodeModelFile } from '@kindred/simclr';
+import { checkImageSize, checkNormalisation, decodeModelFile } from '@kindred/simclr';
 import type { BackboneForm, ModelFile, Normalisation } from '@kindred/simclr';
 import { recogniseModel } from './imported-model.js';
 
-/** What a file of others does not say about its model. */
+/** What a file of others does not say about its model; what is not given is what is usual for its form. */
 export interface ImportSettings {
-  readonly form: BackboneForm;
-  readonly normalisation: Normalisation;
+  /** @default 'imagenet' for a 7×7 stem, 'cifar' for a 3×3 one */
+  readonly form?: BackboneForm;
+  readonly normalisation?: Normalisation;
   /** Pixels of the centre crop. */
-  readonly cropSize: number;
+  readonly cropSize?: number;
 }
 
 /** A model that was read. */
@@ -22,18 +23,13 @@ export interface ModelImport {
   readonly leftOut: readonly string[];
 }
 
-/** What the reference validates with (SCAN's `configs/pretext/simclr_cifar10.yml` and `simclr_stl10.yml`). */
-export const defaultImportSettings: Readonly<Record<BackboneForm, ImportSettings>> = {
-  cifar: {
-    form: 'cifar',
-    normalisation: { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
-    cropSize: 32,
-  },
-  stl: {
-    form: 'stl',
-    normalisation: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-    cropSize: 96,
-  },
+const imageNet: Normalisation = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** What the reference validates with (SCAN's `configs/pretext/simclr_cifar10.yml`, `simclr_stl10.yml`), and torchvision's models. */
+const usual: Readonly<Record<BackboneForm, { readonly normalisation: Normalisation; readonly cropSize: number }>> = {
+  cifar: { normalisation: { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] }, cropSize: 32 },
+  stl: { normalisation: imageNet, cropSize: 96 },
+  imagenet: { normalisation: imageNet, cropSize: 224 },
 };
 
 /**
@@ -43,7 +39,7 @@ export const defaultImportSettings: Readonly<Record<BackboneForm, ImportSettings
  * @throws KindredError DATA_LOSS for damaged files; INVALID_ARGUMENT for other formats, for classes and opcodes that are not allowed,
  *   and, with a violation for each, for tensors that do not fit.
  */
-export function importModel(bytes: Uint8Array, name: string, settings: ImportSettings): ModelImport {
+export function importModel(bytes: Uint8Array, name: string, settings: ImportSettings = {}): ModelImport {
   const format = formatOf(bytes, name);
   if (format === 'safetensors') {
     const { tensors, metadata } = decodeSafetensors(bytes, name);
@@ -59,10 +55,13 @@ function recognised(
   bytes: Uint8Array,
   name: string,
   format: 'safetensors' | 'pytorch',
-  { form, normalisation, cropSize }: ImportSettings,
+  settings: ImportSettings,
 ): ModelImport {
+  const { architecture, parameters, leftOut } = recogniseModel(tensors, settings.form);
+  const { normalisation = usual[architecture.form].normalisation, cropSize = usual[architecture.form].cropSize } =
+    settings;
   checkNormalisation(normalisation);
-  const { architecture, parameters, leftOut } = recogniseModel(tensors, form);
+  checkImageSize(architecture, cropSize, cropSize);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const origin = { imported_from: name, imported_format: format, imported_sha256: sha256 };
   return { model: { architecture, parameters, normalisation, cropSize, origin }, format, leftOut };

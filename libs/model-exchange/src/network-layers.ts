@@ -21,8 +21,14 @@ export type Layer = { readonly name: string } & (
   | { readonly kind: 'batch-norm'; readonly input: string; readonly norm: string }
   | { readonly kind: 'relu'; readonly input: string }
   | { readonly kind: 'add'; readonly left: string; readonly right: string }
-  /** Windows of `size`, moved by `size`; `padding` zeros on every side of values that are not negative. */
-  | { readonly kind: 'max-pool'; readonly input: string; readonly size: number; readonly padding: number }
+  /** Windows of `size`, moved by `stride`; `padding` zeros on every side of values that are not negative. */
+  | {
+      readonly kind: 'max-pool';
+      readonly input: string;
+      readonly size: number;
+      readonly stride: number;
+      readonly padding: number;
+    }
   /** Mean over height and width. */
   | { readonly kind: 'average-pool'; readonly input: string }
   | { readonly kind: 'linear'; readonly input: string; readonly weight: string; readonly bias: string }
@@ -48,7 +54,7 @@ interface Named {
   readonly shape: readonly number[];
 }
 
-/** The side that both forms of the network take. */
+/** A side that all forms of the network take. */
 const imageSide = 96;
 
 /** Writes down the layers of `architecture`, by running `forward` on names in place of tensors. */
@@ -80,7 +86,8 @@ export function networkLayers(architecture: Architecture): NetworkLayers {
       const sum = add<Map4>({ kind: 'add', name: `${left}/add`, left, right: nameOf(residual) });
       return result(relu(sum), tensors);
     },
-    maxPool: (x, size, padding) => add({ kind: 'max-pool', name: 'backbone.maxpool', input: nameOf(x), size, padding }),
+    maxPool: (x, size, stride, padding) =>
+      add({ kind: 'max-pool', name: 'backbone.maxpool', input: nameOf(x), size, stride, padding }),
     averagePool: (x) => add({ kind: 'average-pool', name: 'backbone.avgpool', input: nameOf(x) }),
     linear: (x, weight, bias) =>
       add({

@@ -74,9 +74,9 @@ function layerNodes(layer: Layer): OnnxNode[] {
     case 'add':
       return [node(name, 'Add', [layer.left, layer.right])];
     case 'max-pool': {
-      const { size, padding } = layer;
+      const { size, stride, padding } = layer;
       const pads = [padding, padding, padding, padding];
-      return [node(name, 'MaxPool', [layer.input], { kernel_shape: [size, size], strides: [size, size], pads })];
+      return [node(name, 'MaxPool', [layer.input], { kernel_shape: [size, size], strides: [stride, stride], pads })];
     }
     case 'average-pool':
       return [

@@ -128,13 +128,13 @@ function layerNodes(layer: Layer, scope: (name: string) => string): GraphNode[] 
     case 'add':
       return [node(name, 'AddV2', [float], [scope(layer.left), scope(layer.right)])];
     case 'max-pool': {
-      const { size, padding } = layer;
+      const { size, stride, padding } = layer;
       const around = whole(`${name}/paddings`, [4, 2], Int32Array.of(0, 0, padding, padding, padding, padding, 0, 0));
       const pool = [
         float,
         layout,
         wholes('ksize', [1, size, size, 1]),
-        wholes('strides', [1, size, size, 1]),
+        wholes('strides', [1, stride, stride, 1]),
         text('padding', 'VALID'),
       ];
       return [

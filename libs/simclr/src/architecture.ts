@@ -1,8 +1,11 @@
 // What a network looks like, as plain data that a checkpoint or a request can carry.
 import { invalidField } from '@kindred/errors';
 
-/** The two ResNet-18 forms of SCAN's reference: `cifar` for small images of any size, `stl` for 96×96 ones. */
-export type BackboneForm = 'cifar' | 'stl';
+/**
+ * The two ResNet-18 forms of SCAN's reference, `cifar` for small images of any size and `stl` for 96×96 ones, and that of the paper,
+ * `imagenet`, for large images: models that were trained elsewhere have it.
+ */
+export type BackboneForm = 'cifar' | 'stl' | 'imagenet';
 
 /**
  * `mlp` is SimCLR's two-layer projection head (SimCLR §4.2), `linear` a single layer. `none` is a backbone that came without one:
@@ -41,7 +44,7 @@ const maxFeatureDim = 65_536;
 export function createArchitecture(options: Partial<Architecture> = {}): Architecture {
   const result = { ...defaultArchitecture, ...options };
   oneOf('architecture.backbone', result.backbone, ['resnet18']);
-  oneOf('architecture.form', result.form, ['cifar', 'stl']);
+  oneOf('architecture.form', result.form, ['cifar', 'stl', 'imagenet']);
   oneOf('architecture.head', result.head, ['mlp', 'linear', 'none']);
   whole('architecture.width', result.width, maxWidth);
   whole('architecture.featureDim', result.featureDim, maxFeatureDim);

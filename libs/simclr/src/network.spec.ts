@@ -29,6 +29,15 @@ describe('forward', () => {
     }
   });
 
+  it('has the paper’s stem in the ImageNet form', () => {
+    const architecture = createArchitecture({ form: 'imagenet', width: 2, featureDim: 5 });
+    expect(modelSpecification(architecture)[0]?.shape).toEqual([2, 3, 7, 7]);
+    expect(forward(architecture, tensors(architecture), images(2, 40, 64)).embedding.shape).toEqual([2, 5]);
+    // Windows of 3 moved by 2, one zero before: those of 1…5 are {0, 1, 2}, {2, 3, 4}, {4, 5, 0}.
+    const row = tf.tensor4d([1, 2, 3, 4, 5], [1, 1, 5, 1]);
+    expect([...portableOperations.maxPool(row, 3, 2, 1).dataSync()]).toEqual([2, 4, 5]);
+  });
+
   it('takes the batch into the running statistics when training', () => {
     const architecture = createArchitecture({ width: 1 });
     const parameters = tensors(architecture);
@@ -58,6 +67,8 @@ describe('forward', () => {
     expect(() => checkImageSize(stl, 96, 96)).not.toThrow();
     expect(() => checkImageSize(stl, 64, 96)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     expect(finalMapSide(createArchitecture(), 32)).toBe(4);
+    // He et al. 2016, table 1: 224 → 112 → 56 → 28 → 14 → 7.
+    expect(finalMapSide(createArchitecture({ form: 'imagenet' }), 224)).toBe(7);
     expect(() => checkImageSize(createArchitecture(), 0, 32)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     );
@@ -83,7 +94,7 @@ describe('createArchitecture', () => {
     { featureDim: -1 },
     { head: 'two' as never },
     { head: 'none' as const },
-    { form: 'imagenet' as never },
+    { form: 'vgg' as never },
   ])('refuses %o', (options) => {
     expect(() => createArchitecture(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });

@@ -2,7 +2,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { KindredError, invalidField } from '@kindred/errors';
 import { portableOperations } from './operations.js';
-import type { Architecture } from './architecture.js';
+import type { Architecture, BackboneForm } from './architecture.js';
 import type { NetworkOperations, NormResult, NormTensors } from './operations.js';
 
 /** A model's tensors by `state_dict` name, in TensorFlow's layout. */
@@ -26,14 +26,23 @@ export interface ForwardResult {
   readonly updatedStatistics: Readonly<Record<string, tf.Tensor1D>>;
 }
 
-/** The stem's max-pool of the STL form. */
-const stlPool = { size: 2, padding: 1 };
+interface Stem {
+  readonly stride: number;
+  readonly pool: { readonly size: number; readonly stride: number; readonly padding: number } | null;
+}
+
+/** What comes before the first stage: the reference's, and that of He et al. 2016 (table 1). */
+const stems: Readonly<Record<BackboneForm, Stem>> = {
+  cifar: { stride: 1, pool: null },
+  stl: { stride: 1, pool: { size: 2, stride: 2, padding: 1 } },
+  imagenet: { stride: 2, pool: { size: 3, stride: 2, padding: 1 } },
+};
 /** Side of the feature map that the STL form averages (its input is 96×96). */
 const stlFinalSide = 7;
 
 /**
- * Runs the network on normalised images `x: [n, h, w, 3]`. Any h and w in the CIFAR form; in the STL form those whose
- * last feature map is 7×7 (as 96×96 gives).
+ * Runs the network on normalised images `x: [n, h, w, 3]`. Any h and w in the CIFAR and ImageNet forms; in the STL form those
+ * whose last feature map is 7×7 (as 96×96 gives).
  *
  * @throws KindredError INVALID_ARGUMENT for a missing parameter or an image size that the form can't take.
  */
@@ -45,8 +54,9 @@ export function forward(
 ): ForwardResult {
   checkImageSize(architecture, x.shape[1], x.shape[2]);
   const layers = createLayers(parameters, training, operations);
-  let map = layers.convolutionNormRelu('backbone.conv1', 'backbone.bn1', x, 1);
-  if (architecture.form === 'stl') map = operations.maxPool(map, stlPool.size, stlPool.padding);
+  const { stride, pool } = stems[architecture.form];
+  let map = layers.convolutionNormRelu('backbone.conv1', 'backbone.bn1', x, stride);
+  if (pool !== null) map = operations.maxPool(map, pool.size, pool.stride, pool.padding);
   for (const stage of [1, 2, 3, 4]) {
     for (const block of [0, 1]) {
       map = residualBlock(layers, `backbone.layer${stage}.${block}`, map, stage > 1 && block === 0 ? 2 : 1);
@@ -59,7 +69,9 @@ export function forward(
 
 /** Side of the last feature map for an image side; each stride-2 step with padding 1 gives ceil(side / 2). */
 export function finalMapSide(architecture: Architecture, side: number): number {
-  let result = architecture.form === 'stl' ? Math.floor(side / stlPool.size) + 1 : side;
+  const { stride, pool } = stems[architecture.form];
+  let result = Math.ceil(side / stride);
+  if (pool !== null) result = Math.floor((result + 2 * pool.padding - pool.size) / pool.stride) + 1;
   for (let stage = 2; stage <= 4; stage++) result = Math.ceil(result / 2);
   return result;
 }
@@ -70,7 +82,7 @@ export function checkImageSize(architecture: Architecture, height: number, width
     if (!Number.isInteger(side) || side < 1)
       throw invalidField(`image.${field}`, `got ${side}; allowed: a whole number above 0`);
     if (architecture.form === 'stl' && finalMapSide(architecture, side) !== stlFinalSide) {
-      throw invalidField(`image.${field}`, `got ${side}; allowed with the stl form: 96 (any size with the cifar form)`);
+      throw invalidField(`image.${field}`, `got ${side}; allowed with the stl form: 96 (any size with the others)`);
     }
   }
 }

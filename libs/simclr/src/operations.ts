@@ -33,8 +33,8 @@ export interface NetworkOperations {
   batchNormRelu(x: tf.Tensor4D, norm: NormTensors, training: boolean): NormResult;
   /** relu(BatchNorm(x) + residual): the end of a residual block. */
   batchNormAddRelu(x: tf.Tensor4D, norm: NormTensors, residual: tf.Tensor4D, training: boolean): NormResult;
-  /** Largest value of each window of `size`, moved by `size`; `padding` zeros around, so inputs must not be negative. */
-  maxPool(x: tf.Tensor4D, size: number, padding: number): tf.Tensor4D;
+  /** Largest value of each window of `size`, moved by `stride`; `padding` zeros around, so inputs must not be negative. */
+  maxPool(x: tf.Tensor4D, size: number, stride: number, padding: number): tf.Tensor4D;
   /** Mean over h and w: `[n, h, w, c]` to `[n, c]`. */
   averagePool(x: tf.Tensor4D): tf.Tensor2D;
   /** x·weight + bias. */
@@ -76,8 +76,8 @@ export const portableOperations: NetworkOperations = {
     const result = portableOperations.batchNorm(x, norm, training);
     return { ...result, output: tf.relu(tf.add(result.output, residual)) };
   },
-  maxPool(x, size, padding) {
-    return tf.maxPool(zeroPadded(x, padding), size, size, 'valid');
+  maxPool(x, size, stride, padding) {
+    return tf.maxPool(zeroPadded(x, padding), size, stride, 'valid');
   },
   averagePool(x) {
     return tf.mean(x, [1, 2]);

@@ -33,7 +33,7 @@ export type StateDict = Readonly<Record<string, Float32Array>>;
 
 /** The tensors of `architecture` in the order of PyTorch's `state_dict`. */
 export function modelSpecification(architecture: Architecture): readonly ParameterSpecification[] {
-  const { width, head, featureDim } = architecture;
+  const { form, width, head, featureDim } = architecture;
   const dim = backboneDim(architecture);
   const stages = [1, 2, 4, 8].flatMap((factor, index) => stage(index + 1, width, width * factor));
   const projections = {
@@ -42,7 +42,12 @@ export function modelSpecification(architecture: Architecture): readonly Paramet
     none: [],
   };
   const projection = projections[head];
-  return [convolution('backbone.conv1', 3, width, 3), ...norm('backbone.bn1', width), ...stages, ...projection];
+  return [
+    convolution('backbone.conv1', 3, width, form === 'imagenet' ? 7 : 3),
+    ...norm('backbone.bn1', width),
+    ...stages,
+    ...projection,
+  ];
 }
 
 /** Number of values of one tensor; 1 for a scalar. */

@@ -15,6 +15,7 @@ const count = 3;
 it.each([
   ['cifar', 20],
   ['stl', 96],
+  ['imagenet', 65],
 ] as const)('a SavedModel in the %s form gives the embeddings of the encoder', (form, side) => {
   const architecture = createArchitecture({ form, width: 4, featureDim: 16 });
   const parameters = initialParameters(architecture, 5);

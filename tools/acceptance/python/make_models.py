@@ -1,4 +1,4 @@
-"""Makes PyTorch files of random weights as others publish them: `make_models.py IMAGES STL_IMAGES OUT`.
+"""Makes PyTorch files of random weights as others publish them: `make_models.py IMAGES_32 IMAGES_96 IMAGES_224 OUT`.
 
 For each, OUT/<name>.pth and the features that PyTorch gives: OUT/<name>-features.npy, OUT/<name>-embedding.npy.
 """
@@ -13,13 +13,14 @@ from torch import nn
 from torchvision.models import resnet18
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-STL = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def main():
-    images, stl_images, out = (Path(argument) for argument in sys.argv[1:4])
+    images, stl_images, large_images, out = (Path(argument) for argument in sys.argv[1:5])
     small = normalised(numpy.load(images), *CIFAR)
-    large = normalised(numpy.load(stl_images), *STL)
+    middle = normalised(numpy.load(stl_images), *IMAGENET)
+    large = normalised(numpy.load(large_images), *IMAGENET)
 
     def save(name, content, features, embedding):
         torch.save(content, out / f"{name}.pth")
@@ -33,7 +34,7 @@ def main():
         content = {"optimizer": optimizer.state_dict(), "model": model.state_dict(), "epoch": 500}
         save("reference", content, model.backbone(small), model(small))
         model = randomise(contrastive_model(16, 64, "stl"), 2)
-        save("stl", model.state_dict(), model.backbone(large), model(large))
+        save("stl", model.state_dict(), model.backbone(middle), model(middle))
 
         # DataParallel, whole.
         model = randomise(contrastive_model(16, 128), 3)
@@ -51,6 +52,12 @@ def main():
         state = model.state_dict()
         model.fc = nn.Identity()
         save("torchvision", state, model(small), nn.functional.normalize(model(small), dim=1))
+
+        # torchvision's network as it is.
+        model = randomise(resnet18(), 6)
+        state = model.state_dict()
+        model.fc = nn.Identity()
+        save("imagenet", state, model(large), nn.functional.normalize(model(large), dim=1))
 
         # A whole module needs its code to be read: not taken.
         torch.save(contrastive_model(16, 128), out / "module.pth")

@@ -7,14 +7,8 @@ import {
   toPytorchModel,
   toSavedModel,
 } from '@kindred/model-exchange';
-import { defaultImportSettings, type ImportSettings, type SgdSettings } from '@kindred/model-exchange';
-import {
-  createArchitecture,
-  decodeModelFile,
-  encodeModelFile,
-  type Architecture,
-  type BackboneForm,
-} from '@kindred/simclr';
+import type { ImportSettings, SgdSettings } from '@kindred/model-exchange';
+import { createArchitecture, decodeModelFile, encodeModelFile, type Architecture } from '@kindred/simclr';
 import { workerTask } from '@kindred/workers';
 
 /** Files of other tools that are made of a model file. */
@@ -43,11 +37,11 @@ export interface CheckpointRequest {
   readonly sgd: SgdSettings | null;
 }
 
-/** A file of others, to be read as a model. What is not given is what the reference has for the form. */
+/** A file of others, to be read as a model. */
 export interface ImportRequest {
   readonly file: Uint8Array;
   readonly name: string;
-  readonly settings: { readonly form: BackboneForm } & Partial<ImportSettings>;
+  readonly settings: ImportSettings;
 }
 
 /** A model that was read. */
@@ -83,10 +77,7 @@ export const checkpoint = workerTask(
 /** Reads a model of others. Errors as `importModel`. */
 export const read = workerTask(
   ({ file, name, settings }: ImportRequest): ImportResult => {
-    const { model, format, leftOut } = importModel(file, name, {
-      ...defaultImportSettings[settings.form],
-      ...settings,
-    });
+    const { model, format, leftOut } = importModel(file, name, settings);
     const { architecture, normalisation, cropSize, origin } = model;
     return { architecture, normalisation, cropSize, origin, file: encodeModelFile(model), format, leftOut };
   },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createFolderStore, type ArtifactStore } from '@kindred/artifact-store';
 import { readExperiment } from '@kindred/experiment';
 import { decodeNpy, encodeNpy, encodeSafetensors, readPytorchCheckpoint, sgdFromStateDict } from '@kindred/formats';
-import { createModelRegistry } from '@kindred/lineage';
+import { collectGarbage, createModelRegistry, readManifest } from '@kindred/lineage';
 import {
   createArchitecture,
   decodeModelFile,
@@ -140,6 +140,11 @@ describe('a run that goes out', () => {
     expect((await createModelRegistry(store).get('twin')).versions).toMatchObject([
       { key: 'runs/twin/model.safetensors', source: { kind: 'import', id: 'checkpoint.pth.tar' } },
     ]);
+    expect(await readManifest(store, 'model', 'twin')).toMatchObject({
+      files: [{ key: 'runs/twin/model.safetensors' }],
+    });
+    const { garbage } = await collectGarbage(store, { graceMs: 0 });
+    expect(garbage.filter(({ key }) => key.includes('twin'))).toEqual([]);
     expect(await kindred('artifacts', 'import', file, '--name', 'twin')).not.toBe(0);
     expect(await kindred('artifacts', 'import', file, '--name', 'whole')).not.toBe(0);
     expect(decodeModelFile(await store.get('runs/whole/model.safetensors')).origin).toEqual({ run: 'whole' });

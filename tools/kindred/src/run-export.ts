@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { decodeNpyAs } from '@kindred/formats';
-import { runModelKey } from '@kindred/lineage';
+import { readManifest, runModelKey, type Manifest } from '@kindred/lineage';
 import { createExportFolder, type ExportFolder, type ExportedFile } from './export-folder.js';
 import type { ModelFiles } from './model-files.js';
 import type { ModelFacts, ModelFormat } from './model-files.worker.js';
@@ -32,6 +32,8 @@ export interface RunReport {
     readonly neighborAccuracyVal: number | null;
   };
   readonly epochs: readonly EpochFacts[];
+  /** What run and model were made from, by hash; null where no manifest was written. */
+  readonly lineage: { readonly run: Manifest | null; readonly model: Manifest | null };
   readonly files: readonly ExportedFile[];
   /** Keys of the artifact store that the run does not have. */
   readonly missing: readonly string[];
@@ -74,7 +76,7 @@ export async function exportRun(
       { resource: { type: 'run', name: runId } },
     );
   }
-  const folder = createExportFolder(join(options.to, history.experiment.train_db_name));
+  const folder = createExportFolder(join(options.to, folderName(history.experiment.train_db_name)));
   await checkFree(folder.path, runId, options.replace);
   const model = await store.get(modelKey);
   const facts = await models.describe(model);
@@ -97,15 +99,26 @@ export async function exportRun(
     if ((await store.describe(key)) === null) missing.push(key);
     else await write(path, store.read(key));
   }
-  const report = await reportOf(history, facts, folder, missing);
+  const lineage = {
+    run: await readManifest(store, 'run', runId),
+    model: await readManifest(store, 'model', runId),
+  };
+  const report = await reportOf(history, facts, lineage, folder, missing);
   await write(reportFile, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
   return { path: folder.path, report };
 }
 
+/** A pushed data set goes by its name without its hash: `artifact:cats@1f2e…` is `cats`. */
+function folderName(dataset: string): string {
+  return dataset.replace(/^artifact:/, '').replace(/@.*$/, '');
+}
+
 /** Arrays by their place in the folder, and their keys in the store. */
 function arraysOf({ runId, experiment }: RunHistory): [string, string][] {
-  const train = `features/${runId}/${experiment.train_db_name}-train`;
-  const validation = `features/${runId}/${experiment.val_db_name}-validation`;
+  // The embedding service's own rule: `artifact:cats@1f2e…` has characters that a key has not.
+  const keyPart = (dataset: string): string => dataset.replace(/[^A-Za-z0-9._=-]/g, '-');
+  const train = `features/${runId}/${keyPart(experiment.train_db_name)}-train`;
+  const validation = `features/${runId}/${keyPart(experiment.val_db_name)}-validation`;
   return [
     ['pretext/topk-train-neighbors.npy', neighborsKey(runId, 'train')],
     ['pretext/topk-val-neighbors.npy', neighborsKey(runId, 'val')],
@@ -143,6 +156,7 @@ async function checkFree(folder: string, runId: string, replace: boolean): Promi
 async function reportOf(
   history: RunHistory,
   model: ModelFacts,
+  lineage: RunReport['lineage'],
   { path, files }: ExportFolder,
   missing: readonly string[],
 ): Promise<RunReport> {
@@ -164,6 +178,7 @@ async function reportOf(
       neighborAccuracyVal: await accuracy('val', 'labels-val.npy'),
     },
     epochs,
+    lineage,
     files: [...files],
     missing,
   };

@@ -5,19 +5,19 @@ import type { Command } from 'commander';
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { KindredError, invalidField } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
-import { createModelRegistry, runModelKey } from '@kindred/lineage';
+import { codeVersion, createModelRegistry, runModelKey, writeManifest } from '@kindred/lineage';
 import { withModelFiles } from '../model-files.js';
 import type { ImportRequest, ImportResult } from '../model-files.worker.js';
-import { newVersionOf } from '../new-model-version.js';
 import { parseRunId, readNamedFile } from '../settings.js';
 import { runWithStore } from '../stored.js';
 
 interface ImportOptions {
   readonly name?: string;
-  readonly form: string;
+  readonly form?: string;
   readonly configExp?: string;
 }
 
+const forms = ['cifar', 'stl', 'imagenet'] as const;
 /** No ResNet-18 comes near it, and it is read into memory. */
 const maxFileBytes = 2 ** 31;
 
@@ -27,7 +27,7 @@ export function addArtifactsImport(artifacts: Command): void {
     .command('import <file>')
     .description("take in a ResNet-18 of others: the reference's or lightly's .pth, .pth.tar or .ckpt, or safetensors")
     .option('--name <name>', 'name to load it by (default: made from the file name)')
-    .option('--form <form>', 'cifar or stl: the tensors are the same, the network is not', 'cifar')
+    .option('--form <form>', 'cifar, stl or imagenet: stl has the tensors of cifar, which is what is taken without')
     .option(
       '--config-exp <file>',
       'experiment file that it was trained with: form, normalisation and crop are taken from it',
@@ -35,7 +35,7 @@ export function addArtifactsImport(artifacts: Command): void {
     .addHelpText(
       'after',
       `
-Nothing in the file is executed. Without --config-exp it is served with the reference's normalisation and crop for the form.
+Nothing in the file is executed. Without --config-exp it is served with the normalisation and crop that are usual for the form.
 Example:
   kindred artifacts import simclr_cifar-10.pth.tar --name scan-cifar10
   kindred embed --model scan-cifar10 cat.png`,
@@ -51,7 +51,7 @@ Example:
         output.text(
           `images: centre crop of ${cropSize} pixels, mean ${normalisation.mean.join(' ')}, deviation ${normalisation.std.join(' ')}` +
             (options.configExp === undefined && model.format !== 'kindred'
-              ? " (the reference's; --config-exp names others)"
+              ? ' (usual for the form; --config-exp names others)'
               : ''),
         );
         if (leftOut.length > 0) output.text(`left out, as no embedding needs them: ${leftOut.join(', ')}`);
@@ -62,23 +62,38 @@ Example:
     );
 }
 
-/** Writes the model where the embedding service finds it by name, and registers it. */
-async function save(store: ArtifactStore, name: string, path: string, { file }: ImportResult): Promise<string> {
+/** Writes the model where the embedding service finds it by name, with its manifest, and registers it. */
+async function save(store: ArtifactStore, name: string, path: string, model: ImportResult): Promise<string> {
   const key = runModelKey(name);
   const taken = new KindredError('ALREADY_EXISTS', `there is a run or model '${name}' already; choose another --name`, {
     resource: { type: 'model', name },
   });
   if ((await store.describe(`runs/${name}/run.json`)) !== null || (await store.describe(key)) !== null) throw taken;
-  await store.put(key, file, { ifAbsent: true });
-  const version = await newVersionOf(store, key, `imported from ${basename(path)}`);
-  await createModelRegistry(store).register(name, { ...version, source: { kind: 'import', id: basename(path) } });
+  const { sha256, size } = await store.put(key, model.file, { ifAbsent: true });
+  const file = { key, sha256, size };
+  const { architecture, normalisation, cropSize, origin } = model;
+  const source = { kind: 'import', id: basename(path) } as const;
+  // Registered first: a manifest of what nothing refers to is garbage.
+  await createModelRegistry(store).register(name, { ...file, source, description: `imported from ${source.id}` });
+  await writeManifest(store, {
+    kind: 'model',
+    id: name,
+    producer: { program: 'kindred', version: await codeVersion() },
+    inputs: [],
+    config: { architecture, normalisation, crop_size: cropSize, origin },
+    seed: null,
+    metrics: {},
+    files: [file],
+  });
   return key;
 }
 
 async function settingsOf({ form, configExp }: ImportOptions): Promise<ImportRequest['settings']> {
   if (configExp === undefined) {
-    if (form !== 'cifar' && form !== 'stl') throw invalidField('--form', `got '${form}'; allowed: cifar, stl`);
-    return { form };
+    const known = forms.find((name) => name === form);
+    if (form !== undefined && known === undefined)
+      throw invalidField('--form', `got '${form}'; allowed: ${forms.join(', ')}`);
+    return { form: known };
   }
   const experiment = readExperiment({ text: await readNamedFile('--config-exp', configExp), file: configExp });
   const { crop_size: cropSize, normalize } = experiment.transformation_kwargs;
