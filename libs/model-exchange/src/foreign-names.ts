@@ -31,12 +31,15 @@ export function renameTensors(tensors: NamedTensors): RenamedTensors {
     // Of a backbone that is alone, its own classifier: `backbone.fc.weight`.
     const inner = withoutPrefix(name, backbonePrefixes);
     const headName = withoutPrefix(name, headPrefixes);
+    const ofHead = headName?.replace(/^layers\./, '') ?? null;
     if (classifierPrefixes.some((prefix) => (inner ?? name).startsWith(prefix))) leftOut.push(full);
-    else if (headName !== null) head.set(headName.replace(/^layers\./, ''), tensor);
+    else if (ofHead !== null && !head.has(ofHead)) head.set(ofHead, tensor);
     else {
       const ours = `backbone.${(inner ?? name).replace('.downsample.', '.shortcut.')}`;
-      backbone.set(ours, tensor);
-      original.set(ours, full);
+      // Of two that claim one place (a network beside its moving average), the second keeps its own name and is superfluous.
+      const free = backbone.has(ours) ? `backbone.${full}` : ours;
+      backbone.set(free, tensor);
+      original.set(free, full);
     }
   }
   return { ...named(backbone, original), head, leftOut };

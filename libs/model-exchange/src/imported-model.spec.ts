@@ -152,6 +152,14 @@ describe('what does not fit', () => {
     expect(refusal(new Map()).violations[0]?.field).toBe('backbone.conv1.weight');
   });
 
+  it('lists the second of two networks in one file', () => {
+    const second = renamed((name) =>
+      name.replace(/^(backbone|contrastive_head)/, (part) => (part === 'backbone' ? 'encoder' : 'projector')),
+    );
+    const { violations } = refusal(new Map([...reference, ...second]));
+    expect(violations.map(({ field }) => field).sort()).toEqual([...second.keys()].sort());
+  });
+
   it('names a head that is none', () => {
     const tensors = new Map([
       ...reference,

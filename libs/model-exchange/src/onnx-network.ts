@@ -1,13 +1,12 @@
 // A model as an ONNX file: operators of the standard, weights inside, any number of images.
 import { encodeOnnxModel } from '@kindred/formats';
 import type { OnnxNode, OnnxTensor } from '@kindred/formats';
-import { batchNormEpsilon, modelSpecification } from '@kindred/simclr';
+import { batchNormEpsilon, modelSpecification, onlyImageSide } from '@kindred/simclr';
 import type { ModelFile } from '@kindred/simclr';
 import { networkInput, networkLayers, type Layer } from './network-layers.js';
 
 /** The last operator set in which ReduceL2 has its axes as an attribute; runtimes read all older ones. */
 const operatorSet = 17;
-const stlSide = 96;
 
 /**
  * The bytes of a `.onnx` file, operator set 17. Input `images`, uint8 `[batch, height, width, 3]` (96×96 in the STL form), cropped
@@ -17,7 +16,8 @@ const stlSide = 96;
 export function toOnnxModel(model: ModelFile): Uint8Array {
   const { architecture, parameters, normalisation, cropSize, origin } = model;
   const { layers, backbone, embedding } = networkLayers(architecture);
-  const [height, width] = architecture.form === 'stl' ? [stlSide, stlSide] : ['height', 'width'];
+  const side = onlyImageSide(architecture);
+  const [height, width] = side === null ? ['height', 'width'] : [side, side];
   const weights = modelSpecification(architecture)
     .filter(({ kind }) => kind !== 'batch-count')
     .map(({ name, shape }): OnnxTensor => ({ name, dtype: 'float32', shape, data: parameters[name] as Float32Array }));

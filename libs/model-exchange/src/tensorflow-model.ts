@@ -1,12 +1,16 @@
 // A model as TensorFlow's SavedModel: standard operations only, weights as constants, any number of images.
 import { encodeSavedModel, graphAttributeTypes, graphDataTypes } from '@kindred/formats';
 import type { GraphAttribute, GraphNode, GraphSignature } from '@kindred/formats';
-import { batchNormEpsilon, modelSpecification, tensorFlowShape, toTensorFlowLayout } from '@kindred/simclr';
+import {
+  batchNormEpsilon,
+  modelSpecification,
+  onlyImageSide,
+  tensorFlowShape,
+  toTensorFlowLayout,
+} from '@kindred/simclr';
 import type { ModelFile } from '@kindred/simclr';
 import { networkInput, networkLayers, type Layer, type NetworkLayers } from './network-layers.js';
 
-/** Side of the images that the STL form takes. */
-const stlSide = 96;
 /** The tag that TensorFlow Serving and `tf.saved_model.load` look for. */
 const servingTag = 'serve';
 
@@ -17,7 +21,7 @@ const servingTag = 'serve';
  */
 export function toSavedModel(model: ModelFile): Uint8Array {
   const network = networkLayers(model.architecture);
-  const side = model.architecture.form === 'stl' ? stlSide : -1;
+  const side = onlyImageSide(model.architecture) ?? -1;
   const parts = (['uint8', 'float32'] as const).map((dtype) => functionNodes(model, network, dtype, side));
   return encodeSavedModel({
     tag: servingTag,

@@ -39,6 +39,7 @@ const stems: Readonly<Record<BackboneForm, Stem>> = {
 };
 /** Side of the feature map that the STL form averages (its input is 96×96). */
 const stlFinalSide = 7;
+const stlImageSide = 96;
 
 /**
  * Runs the network on normalised images `x: [n, h, w, 3]`. Any h and w in the CIFAR and ImageNet forms; in the STL form those
@@ -74,6 +75,11 @@ export function finalMapSide(architecture: Architecture, side: number): number {
   if (pool !== null) result = Math.floor((result + 2 * pool.padding - pool.size) / pool.stride) + 1;
   for (let stage = 2; stage <= 4; stage++) result = Math.ceil(result / 2);
   return result;
+}
+
+/** The only height and width in pixels that the form takes; null: any. */
+export function onlyImageSide({ form }: Architecture): number | null {
+  return form === 'stl' ? stlImageSide : null;
 }
 
 /** @throws KindredError INVALID_ARGUMENT when the form can't take images of this size. */
