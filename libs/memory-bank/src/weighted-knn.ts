@@ -1,7 +1,7 @@
 // Weighted k-nearest-neighbour classification with a memory bank: how good are the features, without training anything.
 // "Memory bank" here is a table of features with labels, filled once and searched; it is not MoCo's queue of negatives.
 import { KindredError } from '@kindred/errors';
-import { createTopK } from './top-k.js';
+import { exactTopK } from './top-k.js';
 import { checkTemperature } from './votes.js';
 import type { Neighbours } from './top-k.js';
 
@@ -19,7 +19,7 @@ export interface WeightedKnnOptions {
   readonly temperature?: number;
   /** Number of classes. */
   readonly classes: number;
-  /** Finds the neighbours, exactly, of equal ones the first. @default in JavaScript, {@link createTopK} */
+  /** Finds the neighbours, exactly, of equal ones the first. @default the slow {@link exactTopK} */
   readonly search?: (query: {
     readonly bank: Float32Array;
     readonly queries: Float32Array;
@@ -45,7 +45,7 @@ export function weightedKnn(options: WeightedKnnOptions): WeightedKnnResult {
   const { bank, labels, queries, k = 100, temperature = 0.1, classes } = options;
   const dimension = checkedDimension(options);
   checkTemperature(temperature);
-  const { search = searchInJavaScript } = options;
+  const { search = ({ bank: vectors, ...query }) => exactTopK(query, vectors) } = options;
   const { scores, positions, k: voters, queries: count } = search({ bank, queries, dimension, k });
   const predictions = new Int32Array(count);
   const shares = new Float32Array(count * classes);
@@ -71,12 +71,6 @@ export function weightedKnn(options: WeightedKnnOptions): WeightedKnnResult {
   }
   return { predictions, shares };
 }
-
-const searchInJavaScript: NonNullable<WeightedKnnOptions['search']> = ({ bank, queries, dimension, k }) => {
-  const nearest = createTopK({ queries, dimension, k });
-  nearest.add(bank);
-  return nearest.result();
-};
 
 function checkedDimension({ bank, labels, queries, classes }: WeightedKnnOptions): number {
   const dimension = bank.length / labels.length;
