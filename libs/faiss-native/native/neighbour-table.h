@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <utility>
 #include <vector>
 
 namespace kindred {
@@ -35,9 +34,31 @@ class NeighbourTable {
     int32_t *positions = positions_.data() + row * k_;
     const auto place = static_cast<int32_t>(position);
     if (!Worse(scores[0], positions[0], score, place)) return;
+    Sink(scores, positions, k_, score, place);
+    bars_[row] = scores[0];
+  }
+
+  // Writes row `row`'s neighbours, best first. False when a place stayed empty, which only a product that is no number causes.
+  bool Sorted(size_t row, float *scores, int32_t *positions) const {
+    // In place: this runs in a parallel region, which an allocation that fails could not leave.
+    std::copy_n(scores_.data() + row * k_, k_, scores);
+    std::copy_n(positions_.data() + row * k_, k_, positions);
+    for (size_t last = k_ - 1; last > 0; last--) {
+      const float score = scores[last];
+      const int32_t place = positions[last];
+      scores[last] = scores[0];
+      positions[last] = positions[0];
+      Sink(scores, positions, last, score, place);
+    }
+    return positions[k_ - 1] != kNobody;
+  }
+
+ private:
+  // Puts a pair in the place of the top of a heap of `size`, and lets it sink below the pairs that are worse.
+  static void Sink(float *scores, int32_t *positions, size_t size, float score, int32_t place) {
     size_t at = 0;
-    for (size_t child = 1; child < k_; child = 2 * at + 1) {
-      if (child + 1 < k_ && Worse(scores[child + 1], positions[child + 1], scores[child], positions[child])) child++;
+    for (size_t child = 1; child < size; child = 2 * at + 1) {
+      if (child + 1 < size && Worse(scores[child + 1], positions[child + 1], scores[child], positions[child])) child++;
       if (!Worse(scores[child], positions[child], score, place)) break;
       scores[at] = scores[child];
       positions[at] = positions[child];
@@ -45,23 +66,8 @@ class NeighbourTable {
     }
     scores[at] = score;
     positions[at] = place;
-    bars_[row] = scores[0];
   }
 
-  // Writes row `row`'s neighbours, best first. False when a place stayed empty, which only a product that is no number causes.
-  bool Sorted(size_t row, float *scores, int32_t *positions) const {
-    std::vector<std::pair<float, int32_t>> best(k_);
-    for (size_t i = 0; i < k_; i++) best[i] = {scores_[row * k_ + i], positions_[row * k_ + i]};
-    std::sort(best.begin(), best.end(),
-              [](const auto &a, const auto &b) { return Worse(b.first, b.second, a.first, a.second); });
-    for (size_t i = 0; i < k_; i++) {
-      scores[i] = best[i].first;
-      positions[i] = best[i].second;
-    }
-    return best[k_ - 1].second != kNobody;
-  }
-
- private:
   static bool Worse(float score, int32_t position, float than, int32_t than_position) {
     return score < than || (score == than && position > than_position);
   }
