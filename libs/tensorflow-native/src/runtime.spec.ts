@@ -1,8 +1,11 @@
 // Loading: one copy of tfjs-core, one setting a process, a clear word when the addon is absent.
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isKindredError } from '@kindred/errors';
+import { isKindredError, type KindredError } from '@kindred/errors';
+import { temporaryFolder } from '@kindred/testing';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
 import { loadTensorFlow } from './runtime.js';
@@ -55,6 +58,28 @@ describe('loadTensorFlow', () => {
     const error = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { code: string; message: string };
     expect(error.code).toBe('FAILED_PRECONDITION');
     expect(error.message).toContain('npm run setup');
+  });
+
+  it('says what to do about operations that cannot be loaded', () => {
+    // A process that finds a text in the place of the addon.
+    const broken = join(temporaryFolder('operations'), 'kindred_operations.node');
+    writeFileSync(broken, 'not an addon');
+    const module = fileURLToPath(new URL('./runtime.ts', import.meta.url));
+    const code = `
+      import Module from 'node:module';
+      const load = Module._extensions['.node'];
+      Module._extensions['.node'] = (target, name) =>
+        load(target, name.endsWith('kindred_operations.node') ? ${JSON.stringify(broken)} : name);
+      const { loadTensorFlow } = await import(${JSON.stringify(module)});
+      try { loadTensorFlow(); } catch (error) { process.stdout.write(JSON.stringify({ ...error, code: error.code, message: error.message })); }
+    `;
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
+      encoding: 'utf8',
+    });
+    const error = JSON.parse(stdout.slice(stdout.indexOf('{'))) as KindredError;
+    expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', resource: { type: 'file' } });
+    expect(error.message).toContain('npm run setup');
+    expect(error.message).toContain('kindred_operations.node');
   });
 
   it.each([

@@ -46,7 +46,8 @@ let loaded: { runtime: TensorFlowRuntime; options: TensorFlowOptions } | null = 
  * Loads TensorFlow (about 0.5 s the first time, then at once). One thread a process may call it, as the addon's state is
  * process-wide; a worker thread must be started with `SHARE_ENV`, else its `process.env` does not reach native code.
  *
- * @throws KindredError FAILED_PRECONDITION when the addon has not been built here, or was loaded with other options.
+ * @throws KindredError FAILED_PRECONDITION when the addon has not been built here, our operations beside it can't be loaded, or it
+ * was loaded with other options.
  */
 export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlowRuntime {
   if (loaded !== null) {
@@ -96,7 +97,7 @@ function loadPackage(): void {
   } catch (cause) {
     throw new KindredError(
       'FAILED_PRECONDITION',
-      `TensorFlow's native addon can't be loaded (${cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause)}); run 'npm run setup' once, it builds it`,
+      `TensorFlow's native addon can't be loaded (${firstLine(cause)}); run 'npm run setup' once, it builds it`,
       { cause },
     );
   }
@@ -108,7 +109,20 @@ function loadOperations(): string | null {
   const folder = dirname(require.resolve(`${packageName}/package.json`));
   const addon = join(folder, 'lib/napi-v8/kindred_operations.node');
   if (!existsSync(addon)) return null;
-  return (require(addon) as { readonly instructions: string | null }).instructions;
+  try {
+    return (require(addon) as { readonly instructions: string | null }).instructions;
+  } catch (cause) {
+    throw new KindredError(
+      'FAILED_PRECONDITION',
+      `our TensorFlow operations can't be loaded from ${addon} (${firstLine(cause)}): they were built for another TensorFlow or Node, or are damaged; ` +
+        `run 'npm run setup' to build them anew, or delete the file to train with TensorFlow's own, slower ones`,
+      { cause, resource: { type: 'file', name: addon } },
+    );
+  }
+}
+
+function firstLine(cause: unknown): string {
+  return cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
 }
 
 function requireSameOptions(first: TensorFlowOptions, second: TensorFlowOptions): void {
