@@ -45,19 +45,56 @@ describe('event files', () => {
     expect(curve('evaluation/backbone_knn_top1')).toEqual([]);
   });
 
-  it('hold the whole history once, also after a run went on from a checkpoint', async () => {
+  it('hold the whole history once, each call adding what is new', async () => {
     const artifacts = await createFolderStore(folder);
     const files = createEventFiles(artifacts);
     const specification = specificationOf('r1', {});
-    for (const length of [6, 9, 6, 9]) {
-      await files.write(specification, history.slice(0, length));
-      const keys = await keysOf(artifacts, 'runs/r1/tensorboard/');
-      expect(keys).toEqual([
-        `runs/r1/tensorboard/events.out.tfevents.1767225600.kindred.${String(length).padStart(9, '0')}`,
-      ]);
-      const scalars = decodeEventFile(await artifacts.get(keys[0] ?? ''));
-      expect(scalars).toEqual(scalarsOf(history.slice(0, length)));
+    for (const length of [6, 9, 9]) await files.write(specification, history.slice(0, length));
+    const prefix = 'runs/r1/tensorboard/events.out.tfevents.1767225600.kindred.';
+    expect(await keysOf(artifacts, 'runs/r1/tensorboard/')).toEqual([
+      `${prefix}000000000-000000006-${begin + 5000}`,
+      `${prefix}000000006-000000009-${begin + 8000}`,
+    ]);
+    expect(await scalarsIn(artifacts, 'r1')).toEqual(scalarsOf(history));
+  });
+
+  it('hold nothing of what a run has lost that went on from a checkpoint', async () => {
+    const artifacts = await createFolderStore(folder);
+    const files = createEventFiles(artifacts);
+    const specification = specificationOf('r3', {});
+    // Cut back to 6 events of the 9, after which others come: at other times, and one of them in the place of another kind.
+    const later = history.map((event) => ({ ...event, time: new Date(Date.parse(event.time) + 60_000).toISOString() }));
+    const other = [...history.slice(0, 6), ...later.slice(6), { ...(later[8] as RunEvent), number: 9 }];
+    for (const events of [history.slice(0, 6), history, history.slice(0, 6), other]) {
+      await files.write(specification, events);
+      expect(await scalarsIn(artifacts, 'r3')).toEqual(scalarsOf(events));
     }
+    // Without the call in between, the times tell.
+    await files.write(specification, history);
+    expect(await scalarsIn(artifacts, 'r3')).toEqual(scalarsOf(history));
+  });
+
+  it('are several for a long history, and written once', async () => {
+    const artifacts = await createFolderStore(folder);
+    const long = Array.from({ length: 2500 }, (_, number): RunEvent => ({
+      ...(history[number] ?? (history[6] as RunEvent)),
+      number,
+      time: new Date(begin + number).toISOString(),
+    }));
+    const puts: string[] = [];
+    const counting = {
+      ...artifacts,
+      put: (key: string, content: Uint8Array) => (puts.push(key), artifacts.put(key, content)),
+    };
+    const files = createEventFiles(counting as typeof artifacts);
+    for (const length of [2400, 2400, 2500]) await files.write(specificationOf('r4', {}), long.slice(0, length));
+    expect(puts.map((key) => key.slice(-33, -14))).toEqual([
+      '000000000-000001000',
+      '000001000-000002000',
+      '000002000-000002400',
+      '000002400-000002500',
+    ]);
+    expect(await scalarsIn(artifacts, 'r4')).toEqual(scalarsOf(long));
   });
 
   it('are not written where nobody wants them', async () => {
@@ -70,6 +107,12 @@ describe('event files', () => {
 function specificationOf(runId: string, overrides: Record<string, string>): RunSpecification {
   const createTime = new Date(begin).toISOString();
   return { runId, experiment: readExperiment({ text: experiment, overrides }), dataRoot: '', seed: '1', createTime };
+}
+
+/** All scalars of a run's files, in the order of their names. */
+async function scalarsIn(artifacts: Awaited<ReturnType<typeof createFolderStore>>, runId: string) {
+  const keys = await keysOf(artifacts, `runs/${runId}/tensorboard/`);
+  return (await Promise.all(keys.map(async (key) => decodeEventFile(await artifacts.get(key))))).flat();
 }
 
 async function keysOf(artifacts: Awaited<ReturnType<typeof createFolderStore>>, prefix: string): Promise<string[]> {

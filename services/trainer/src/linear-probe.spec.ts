@@ -1,25 +1,13 @@
 // The probe against scikit-learn's LogisticRegression, recorded (testdata/recorded).
-import { readRecordedJson, readRecordedNpy } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { probeLinearly } from './linear-probe.js';
-import type { LabelledFeatures } from './logistic-regression.js';
-
-interface ProbeCase {
-  readonly standardised: boolean;
-  readonly C: number;
-  readonly classes: number;
-  readonly loss: number;
-  readonly train_accuracy: number;
-  readonly accuracy: number;
-}
+import { readProbe } from './spec/recorded-probe.js';
 
 // Percent. On 600 validation rows, one row more or less is 0.17.
 const accuracyTolerance = 0.2;
 
 describe('linear probe', () => {
-  const { cases } = readRecordedJson<{ cases: ProbeCase[] }>('linear-probe');
-  const training = read('x', 'y');
-  const validation = read('xv', 'yv');
+  const { cases, training, validation } = readProbe();
 
   it.each(cases.filter(({ standardised }) => standardised))(
     'finds what scikit-learn finds behind a StandardScaler, C $C, at the tolerance of a run',
@@ -49,10 +37,3 @@ describe('linear probe', () => {
     });
   });
 });
-
-function read(features: string, labels: string): LabelledFeatures {
-  return {
-    features: readRecordedNpy<Float32Array>(`linear-probe-${features}`).data,
-    labels: Int32Array.from(readRecordedNpy<BigInt64Array>(`linear-probe-${labels}`).data, Number),
-  };
-}

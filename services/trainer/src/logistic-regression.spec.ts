@@ -1,6 +1,5 @@
 // Logistic regression against scikit-learn's, recorded (testdata/recorded).
 import { top1Accuracy } from '@kindred/memory-bank';
-import { readRecordedJson, readRecordedNpy } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import {
   fitLinearClassifier,
@@ -8,16 +7,7 @@ import {
   type LabelledFeatures,
   type LinearClassifier,
 } from './logistic-regression.js';
-
-interface ProbeCase {
-  readonly standardised: boolean;
-  readonly C: number;
-  readonly classes: number;
-  readonly loss: number;
-  readonly train_accuracy: number;
-  readonly accuracy: number;
-  readonly coefficients_norm: number;
-}
+import { readProbe } from './spec/recorded-probe.js';
 
 // At the optimum the loss is flat: what is left is how far each side has gone.
 const lossTolerance = 1e-6;
@@ -25,9 +15,7 @@ const lossTolerance = 1e-6;
 const accuracyTolerance = 0.2;
 
 describe('logistic regression', () => {
-  const { cases } = readRecordedJson<{ cases: ProbeCase[] }>('linear-probe');
-  const training = read('x', 'y');
-  const validation = read('xv', 'yv');
+  const { cases, training, validation } = readProbe();
 
   it.each(cases.filter(({ standardised }) => !standardised))(
     'ends where scikit-learn does, C $C',
@@ -58,11 +46,4 @@ describe('logistic regression', () => {
 
 function percentRight(fitted: LinearClassifier, rows: LabelledFeatures): number {
   return top1Accuracy(predictClasses(fitted, rows.features), rows.labels);
-}
-
-function read(features: string, labels: string): LabelledFeatures {
-  return {
-    features: readRecordedNpy<Float32Array>(`linear-probe-${features}`).data,
-    labels: Int32Array.from(readRecordedNpy<BigInt64Array>(`linear-probe-${labels}`).data, Number),
-  };
 }

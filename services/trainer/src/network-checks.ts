@@ -78,7 +78,7 @@ export async function saveProjector(
       return trainer.evaluate(images, count);
     };
     const projected = await projectImages(batches, embed, plan.projectorImages, plan.cropSize);
-    for (const { name, content } of projectorFiles(projected)) {
+    for (const { name, content } of await projectorFiles(projected)) {
       await artifacts.put(runKey(runId, `tensorboard/${name}`), content);
     }
   } catch (thrown) {

@@ -39,7 +39,7 @@ describe('projector', () => {
   });
 
   it('writes the files that TensorBoard reads', async () => {
-    const files = projectorFiles(await projectImages(batches(4), embed, 5, side));
+    const files = await projectorFiles(await projectImages(batches(4), embed, 5, side));
     expect(files.map(({ name }) => name)).toEqual([
       'tensors.tsv',
       'metadata.tsv',

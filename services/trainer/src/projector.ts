@@ -1,7 +1,7 @@
 // TensorBoard's embedding projector: embeddings of some images, their labels and their pictures, as the files that it reads.
 import { int32Of } from '@kindred/service-runtime';
 import type { StreamBatchesResponse } from '@kindred/protocol/augmentation';
-import { encodePng } from './png.js';
+import sharp from 'sharp';
 
 /** Embeddings of some images with what the projector shows beside them. */
 export interface ProjectedImages {
@@ -56,7 +56,8 @@ export async function projectImages(
 }
 
 /** The projector's files; the one that names the others is the last, so that it never names one that is not there yet. */
-export function projectorFiles({ embeddings, dimension, labels, indices, pixels, side }: ProjectedImages): NamedFile[] {
+export async function projectorFiles(images: ProjectedImages): Promise<NamedFile[]> {
+  const { embeddings, dimension, labels, indices, pixels, side } = images;
   const rows = labels.map((_, row) => {
     const values = embeddings.subarray(row * dimension, (row + 1) * dimension);
     // Seven digits tell float32 numbers of one size apart.
@@ -78,13 +79,13 @@ export function projectorFiles({ embeddings, dimension, labels, indices, pixels,
   return [
     { name: 'tensors.tsv', content: textOf(rows) },
     { name: 'metadata.tsv', content: textOf(metadata) },
-    { name: 'sprite.png', content: sprite(pixels, labels.length, side) },
+    { name: 'sprite.png', content: await sprite(pixels, labels.length, side) },
     { name: 'projector_config.pbtxt', content: textOf(config) },
   ];
 }
 
-/** All images in one, row by row, in a square. */
-function sprite(pixels: Uint8Array, count: number, side: number): Uint8Array {
+/** All images in one PNG, row by row, in a square. */
+function sprite(pixels: Uint8Array, count: number, side: number): Promise<Uint8Array> {
   const columns = Math.max(1, Math.ceil(Math.sqrt(count)));
   const width = columns * side;
   const square = new Uint8Array(width * width * 3);
@@ -95,7 +96,9 @@ function sprite(pixels: Uint8Array, count: number, side: number): Uint8Array {
       square.set(pixels.subarray(row, row + side * 3), ((top + y) * width + left) * 3);
     }
   }
-  return encodePng(square, width, width);
+  return sharp(square, { raw: { width, height: width, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 function textOf(lines: readonly string[]): Uint8Array {

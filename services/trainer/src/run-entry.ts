@@ -36,7 +36,7 @@ export function createRunEntry({ record, commits, damage }: StoredRun): RunEntry
   return {
     record,
     log,
-    commits: commits.map(({ checkpoint, elapsed }) => ({ checkpoint, elapsed })),
+    commits: commits.map(({ events: _, ...checkpointed }) => checkpointed),
     storedEvents: committed.length,
     losses: 0,
     cancelling: false,

@@ -40,6 +40,14 @@ const maxLosses = 5;
 /** What errors of a full disk are about: the artifact store's folder, or a file outside it. */
 const noSpaceResources: readonly string[] = ['folder', 'file'];
 
+/** Where a person sets what decides on the bits of a result. */
+const settingVariables: Readonly<Record<keyof TensorFlowOptions, string>> = {
+  intraOpThreads: 'KINDRED_TRAINER_THREADS',
+  interOpThreads: 'operations side by side',
+  xla: 'KINDRED_TRAINER_XLA',
+  tf32: 'KINDRED_TRAINER_TF32',
+};
+
 /** Makes an empty queue. */
 export function createRunQueue(options: RunQueueOptions): RunQueue {
   const { store, executor, logger } = options;
@@ -77,7 +85,15 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     entry.record = { ...entry.record, state: 'running', attempts: entry.record.attempts + 1, updateTime };
     await store.saveGoing(entry.record);
     if (closed) return null;
-    const job = { specification, checkpoint: lastCheckpoint(entry), tensorFlow: options.tensorFlow };
+    const checkpoint = lastCheckpoint(entry);
+    const other = otherSettings(checkpoint?.tensorFlow, options.tensorFlow);
+    if (other !== '') {
+      entry.log.notify(
+        `the run goes on with other settings than it had (${other}): it will not end with the bits of the undisturbed run`,
+      );
+      logger.warn({ run: specification.runId, settings: other }, 'the run goes on with other settings');
+    }
+    const job = { specification, checkpoint, tensorFlow: options.tensorFlow };
     const training = executor.start(job, {
       onEvent: (time, body) => void entry.log.append(time, body),
       onNotice: (message) => entry.log.notify(message),
@@ -90,14 +106,15 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
   };
 
   /** Makes a checkpoint count: from here on a run goes on from it, with the events that led to it. */
-  const commit = async (entry: RunEntry, checkpointed: Checkpointed): Promise<void> => {
+  const commit = async (entry: RunEntry, stored: Checkpointed): Promise<void> => {
     const { runId } = entry.record.specification;
+    const checkpointed = { ...stored, tensorFlow: options.tensorFlow };
     const storedEvents = entry.log.events.length;
     const full: Commit = { ...checkpointed, events: entry.log.events.slice(entry.storedEvents) };
     await store.saveCommit(runId, full);
     Object.assign(entry, { commits: [...entry.commits, checkpointed], storedEvents, losses: 0 });
     await store.keepCheckpoints(runId, keptCheckpoints(entry, options.keepCheckpoints));
-    // Between two epochs only: the file is made anew each time.
+    // Between two epochs only: each time is a file more.
     if (checkpointed.checkpoint.knnTop1 !== null) await showHistory(entry);
   };
 
@@ -207,6 +224,15 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
       await working;
     },
   };
+}
+
+/** What differs between the settings of a checkpoint and those now, for people; empty: nothing, or none are known. */
+function otherSettings(before: TensorFlowOptions | undefined, now: TensorFlowOptions): string {
+  if (before === undefined) return '';
+  const differing = (Object.keys(settingVariables) as (keyof TensorFlowOptions)[]).filter(
+    (key) => before[key] !== now[key],
+  );
+  return differing.map((key) => `${settingVariables[key]}: ${before[key]}, now ${now[key]}`).join('; ');
 }
 
 /** Whether a disk is full. Any other limit that a run passes, it passes again when it is resumed. */

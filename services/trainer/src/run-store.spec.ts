@@ -1,6 +1,6 @@
 // Damage to the commits and checkpoints of a run that keeps its last three: what it goes on from, and that nothing whole is lost.
 import { readFileSync } from 'node:fs';
-import { truncate } from 'node:fs/promises';
+import { truncate, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createFolderStore } from '@kindred/artifact-store';
 import { readExperiment } from '@kindred/experiment';
@@ -44,7 +44,11 @@ describe('run store', () => {
     };
     const lastStep = async () => (await store.loadWhole('r1')).commits.at(-1)?.checkpoint.stepsCompleted;
     const damage = (key: string) => truncate(join(folder, name, key), 4);
-    return { store, commitAfter, files, lastStep, damage };
+    const age = (key: string, days: number) => {
+      const then = new Date(Date.now() - days * 24 * 3_600_000);
+      return utimes(join(folder, name, key), then, then);
+    };
+    return { artifacts, age, store, commitAfter, files, lastStep, damage };
   };
   const trained = async (name: string) => {
     const opened = await open(name);
@@ -98,6 +102,25 @@ describe('run store', () => {
       expect(after[`${commitKey('r1', step)}.damaged`]).toBe(whole[commitKey('r1', step)]);
       expect(after[checkpointKey('r1', step)]).toBeUndefined();
     }
+  });
+
+  it('keeps the last eight files that were damaged, for thirty days', async () => {
+    const { artifacts, store, age, files } = await trained('aside');
+    const names = Array.from({ length: 12 }, (_, days) => `${checkpointKey('r1', 1000 + days)}.damaged`);
+    for (const [days, name] of names.entries()) {
+      await artifacts.put(name, Uint8Array.of(days));
+      await age(name, 5 * days);
+    }
+    const damaged = async () => Object.keys(await files()).filter((key) => key.endsWith('.damaged'));
+    const whole = Object.keys(await files()).length - names.length;
+    await store.load('r1');
+    // Those of 0, 5, … 25 days; the seventh is thirty days old.
+    expect(await damaged()).toEqual(names.slice(0, 6));
+    for (const name of names) await artifacts.put(name, Uint8Array.of(1));
+    for (const [hours, name] of names.entries()) await age(name, hours / 24);
+    await store.loadWhole('r1');
+    expect(await damaged()).toEqual(names.slice(0, 8));
+    expect(Object.keys(await files())).toHaveLength(whole + 8);
   });
 
   it('starts no run anew whose checkpoints are all damaged', async () => {

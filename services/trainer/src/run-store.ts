@@ -1,7 +1,7 @@
 // Runs in the artifact store: the record of each, its commits, and which of its checkpoints are whole.
 import { randomBytes } from 'node:crypto';
 import { KindredError, isKindredError } from '@kindred/errors';
-import type { ArtifactStore } from '@kindred/artifact-store';
+import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
 import { commitKey, runKey, type Commit, type RunEvent, type RunRecord, type RunState } from './run.js';
 
 /** A run as it was found in the store. */
@@ -34,7 +34,7 @@ export interface RunStore {
   load(runId: string): Promise<StoredRun>;
   /**
    * Finds the last whole checkpoint, with the whole history before it, of a run that is to go on. What is damaged after
-   * it is renamed to `*.damaged`; what is whole stays.
+   * it is renamed to `*.damaged`, of which a run keeps the last few; what is whole stays.
    * @throws KindredError DATA_LOSS, with nothing changed, when there are commits but no such checkpoint.
    */
   loadWhole(runId: string): Promise<Omit<StoredRun, 'record'>>;
@@ -42,6 +42,9 @@ export interface RunStore {
 
 /** Room for a record when the disk is full, in bytes: a run that is paused must still be paused after a restart. */
 const reserveSize = 65_536;
+/** What a run keeps of files that were set aside as damaged: this many, the newest, for this long. */
+const keptDamaged = { files: 8, milliseconds: 30 * 24 * 3_600_000 } as const;
+const damagedSuffix = '.damaged';
 const endedStates: readonly RunState[] = ['succeeded', 'failed', 'cancelled'];
 
 /** Makes the run store over an artifact store. */
@@ -54,8 +57,22 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
 
   const setAside = async (key: string): Promise<void> => {
     if ((await artifacts.describe(key)) === null) return;
-    await artifacts.put(`${key}.damaged`, artifacts.read(key));
+    await artifacts.put(key + damagedSuffix, artifacts.read(key));
     await artifacts.delete(key);
+  };
+
+  const dropOldDamaged = async (runId: string): Promise<void> => {
+    const found: ArtifactDescription[] = [];
+    for (const folder of ['checkpoints/', 'commits/']) {
+      for await (const object of artifacts.list(runKey(runId, folder))) {
+        if (object.key.endsWith(damagedSuffix)) found.push(object);
+      }
+    }
+    found.sort((a, b) => b.modifyTime.getTime() - a.modifyTime.getTime());
+    const oldest = Date.now() - keptDamaged.milliseconds;
+    for (const [place, { key, modifyTime }] of found.entries()) {
+      if (place >= keptDamaged.files || modifyTime.getTime() < oldest) await artifacts.delete(key);
+    }
   };
 
   return {
@@ -98,6 +115,7 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
       if (record !== null) {
         // The service may have died between the end's record and this.
         if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
+        await dropOldDamaged(runId);
         const { chain, rest } = await readCommits(artifacts, runId);
         const damage = rest[0] === undefined ? [] : [`${faultOf(rest[0])}; the history ends before it`];
         return { record, commits: chain.map(({ commit }) => commit), damage };
@@ -126,6 +144,7 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
           await setAside(key);
         }
         for (const { key, commit } of rest) if (commit === null) await setAside(key);
+        await dropOldDamaged(runId);
         if (damage.length > 0) damage.push(`going on from ${base.commit.checkpoint.key}; what is damaged is *.damaged`);
       } else if (damage.length > 0) {
         throw new KindredError(

@@ -1,6 +1,7 @@
 // What a run is, as plain data: what was asked for, where it stands, what has happened.
 import type { ErrorCode } from '@kindred/errors';
 import type { Experiment } from '@kindred/experiment';
+import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import type { LinearProbeResult } from './linear-probe.js';
 
 /** Where a run stands. */
@@ -133,6 +134,8 @@ export interface Notice {
 export interface Checkpointed {
   readonly checkpoint: CheckpointDescription;
   readonly elapsed: Elapsed;
+  /** What TensorFlow was started with, which decides on the bits of the result; absent in older commits. */
+  readonly tensorFlow?: TensorFlowOptions;
 }
 
 /** What makes a checkpoint count, with the events that lead to it: `commits/000000000042.json`. */

@@ -5,6 +5,7 @@ import { createFolderStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
 import { createLogger } from '@kindred/service-runtime';
+import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import type { RunningTraining, TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
@@ -61,14 +62,18 @@ function scriptedExecutor() {
 
 describe('runs', () => {
   const folder = temporaryFolder();
-  const open = async (name: string, script = scriptedExecutor()) => {
+  const open = async (
+    name: string,
+    script = scriptedExecutor(),
+    tensorFlow: TensorFlowOptions = { intraOpThreads: 1 },
+  ) => {
     const artifacts = await createFolderStore(join(folder, name));
     const store = createRunStore(artifacts);
     const runs = await openRuns({
       store,
       executor: script.executor,
       logger: createLogger('trainer', 'silent'),
-      tensorFlow: { intraOpThreads: 1 },
+      tensorFlow,
       maxPendingRuns: 1,
       keepCheckpoints: 2,
     });
@@ -120,6 +125,22 @@ describe('runs', () => {
     expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 20));
     expect(second.runs.get('r1').notices[0]?.message).toContain(`${checkpointKey('r1', 30)} cannot be used`);
     expect(second.runs.get('r1').events.length).toBe(4);
+  });
+
+  it('says when a run goes on with settings that change its bits', async () => {
+    const first = await open('settings', scriptedExecutor(), { intraOpThreads: 1, xla: false, tf32: true });
+    await first.runs.start(specification('r1'));
+    await first.epoch(await first.next(1), 1);
+    const messages = async (tensorFlow: TensorFlowOptions): Promise<string[]> => {
+      const { runs, next } = await open('settings', scriptedExecutor(), tensorFlow);
+      await next(1);
+      return runs.get('r1').notices.map(({ message }) => message);
+    };
+    expect(await messages({ intraOpThreads: 1, xla: false, tf32: true })).toEqual([]);
+    const [message = ''] = await messages({ intraOpThreads: 1, xla: true, tf32: false });
+    expect(message).toContain('KINDRED_TRAINER_XLA: false, now true');
+    expect(message).toContain('KINDRED_TRAINER_TF32: true, now false');
+    expect(message).not.toContain('THREADS');
   });
 
   it('starts a lost training process again, but not for ever', async () => {
