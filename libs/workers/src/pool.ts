@@ -1,5 +1,6 @@
 // A bounded pool of worker threads over piscina: full is an error with a code, a dead thread is named.
 import { KindredError, deserializeError, isKindredError } from '@kindred/errors';
+import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import type { WorkerEntry } from './entry.js';
 import type { WorkerReply } from './task.js';
@@ -34,7 +35,7 @@ export interface WorkerPool<T> {
   run<N extends keyof T & string>(
     name: N,
     request: RequestOf<T[N]>,
-    options?: { readonly signal?: AbortSignal; readonly transfer?: ArrayBuffer[] },
+    options?: { readonly signal?: AbortSignal; readonly transfer?: (ArrayBuffer | MessagePort)[] },
   ): Promise<ResultOf<T[N]>>;
   /** Calls that wait for a thread now. */
   queued(): number;

@@ -12,6 +12,15 @@ export interface Config {
   readonly threads: number;
   /** Bytes of decoded datasets that stay in memory. */
   readonly cacheBytes: number;
+  /** The artifact store that pushed datasets lie in: a folder's path, or `s3://BUCKET/PREFIX?endpoint=…`. */
+  readonly artifactStore: string;
+  /** Shards of pushed datasets on this machine's disk. */
+  readonly shardCache: {
+    /** Folder of its own, used by one process at a time. */
+    readonly folder: string;
+    /** Bytes at most. */
+    readonly maxBytes: number;
+  };
   /** Streams of batches at one time; one more is RESOURCE_EXHAUSTED. */
   readonly maxStreams: number;
   /** What the images of Augment calls may cost. */
@@ -33,6 +42,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, availableParallelism())),
     // Holds STL-10's training, unlabelled and test images together (3.2 GB).
     KINDRED_DATA_AUGMENTATION_CACHE_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
+    KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
+    KINDRED_DATA_AUGMENTATION_SHARD_CACHE: fields.text().default('./kindred-data/shard-cache'),
+    KINDRED_DATA_AUGMENTATION_SHARD_CACHE_BYTES: fields.integer(0, 2 ** 50).default(8 * 2 ** 30),
     KINDRED_DATA_AUGMENTATION_MAX_STREAMS: fields.integer(1, 4096).default(64),
     // sharp itself takes no more than 16,383² pixels.
     KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS: fields.integer(1, 268_402_689).default(32 * 2 ** 20),
@@ -46,6 +58,11 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     roots: [first, ...others] as const,
     threads: values.KINDRED_DATA_AUGMENTATION_THREADS,
     cacheBytes: values.KINDRED_DATA_AUGMENTATION_CACHE_BYTES,
+    artifactStore: values.KINDRED_ARTIFACT_STORE,
+    shardCache: {
+      folder: values.KINDRED_DATA_AUGMENTATION_SHARD_CACHE,
+      maxBytes: values.KINDRED_DATA_AUGMENTATION_SHARD_CACHE_BYTES,
+    },
     maxStreams: values.KINDRED_DATA_AUGMENTATION_MAX_STREAMS,
     images: {
       maxImagePixels: values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,

@@ -5,7 +5,7 @@ export type SplitName = 'train' | 'validation' | 'unlabeled' | 'train+unlabeled'
 
 /** One split of one dataset. */
 export interface DatasetKey {
-  /** `cifar-10`, `cifar-20`, `stl-10`, `folder` or `drawn`. */
+  /** `cifar-10`, `cifar-20`, `stl-10`, `folder`, `drawn`, or a pushed dataset, `artifact:NAME@HASH`. */
   readonly name: string;
   readonly split: SplitName;
   /** Folder or zip file; empty: the service's default root. */

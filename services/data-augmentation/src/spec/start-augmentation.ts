@@ -1,6 +1,16 @@
 // Test support: the service with a real gRPC port, and a client of it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AugmentationServiceDefinition, Split, type StreamBatchesRequest } from '@kindred/protocol/augmentation';
-import { HealthDefinition, connect, startService, type Connection } from '@kindred/service-runtime';
+import {
+  HealthDefinition,
+  connect,
+  createLogger,
+  startService,
+  type Connection,
+  type Logger,
+} from '@kindred/service-runtime';
 import { createAugmentation } from '../augmentation.js';
 
 /** A running service. */
@@ -19,11 +29,21 @@ export async function startAugmentation(
     cacheBytes?: number;
     maxStreams?: number;
     maxCalls?: number;
+    artifactStore?: string;
+    shardCache?: { folder: string; maxBytes: number };
+    logger?: Logger;
   } = {},
 ): Promise<AugmentationUnderTest> {
   const { roots = ['/'], threads = 2, cacheBytes = 2 ** 30, maxStreams = 64, maxCalls = 16 } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'kindred-augmentation-'));
+  const { artifactStore = join(folder, 'artifacts') } = options;
+  const { shardCache = { folder: join(folder, 'shards'), maxBytes: 2 ** 30 } } = options;
+  const logger = options.logger ?? createLogger('data-augmentation', 'silent');
   const images = { maxImagePixels: 32 * 2 ** 20, maxCallPixels: 256 * 2 ** 20, concurrency: 2, maxCalls };
-  const augmentation = createAugmentation({ roots, threads, cacheBytes, maxStreams, images });
+  const augmentation = createAugmentation(
+    { roots, threads, cacheBytes, maxStreams, images, artifactStore, shardCache },
+    logger,
+  );
   const service = await startService({
     name: 'data-augmentation',
     network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 1000, maxConnectionAgeMs: 0 },
@@ -42,6 +62,7 @@ export async function startAugmentation(
       batches.close();
       health.close();
       await service.close();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
