@@ -18,6 +18,13 @@ export const bars: Readonly<Record<string, Bar>> = {
   'augment-1thread': { of: 'ratio', must: 'atLeast', value: 8 },
   'mine-50k': { of: 'ratio', must: 'atLeast', value: 1 },
   'memory-w64': { of: 'ratio', must: 'atMost', value: 1 },
+  'embed-raw': { of: 'ratio', must: 'atLeast', value: 1.3 },
+  'embed-over-forward': { of: 'ratio', must: 'atLeast', value: 0.85 },
+  'embed-jpeg': { of: 'ratio', must: 'atLeast', value: 1.5 },
+  'embed-p99': { of: 'ratio', must: 'atMost', value: 3 },
+  'embed-overload': { of: 'ratio', must: 'atLeast', value: 0.95 },
+  'embed-overload-refusal': { of: 'ours', must: 'atMost', value: 50 },
+  'embed-overload-memory': { of: 'ratio', must: 'atMost', value: 1.1 },
   'compile-seconds': { of: 'ours', must: 'atMost', value: 3 },
 };
 

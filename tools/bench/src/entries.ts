@@ -12,3 +12,6 @@ export const minedVectorsEntry = workerEntry(import.meta.url, 'mined-vectors');
 
 /** Entry of the suite `compile`. */
 export const compiledStepEntry = workerEntry(import.meta.url, 'compiled-step');
+
+/** Entry of the suite `embedding`: the network without a service. */
+export const frozenForwardEntry = workerEntry(import.meta.url, 'frozen-forward');

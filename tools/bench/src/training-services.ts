@@ -1,13 +1,11 @@
 // Our side of the suite `end-to-end`: the real services as processes of their own, asked for real runs over gRPC.
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KindredError } from '@kindred/errors';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { connect, serviceAddressVariable, type ServiceName } from '@kindred/service-runtime';
 import type { Contestant, RoundResult } from './contestant.js';
+import { endServiceProcess, startServiceProcess, type ServiceProcess } from './service-process.js';
 import { experimentOf } from './simclr-settings.js';
 
 /** What the services work with. */
@@ -30,19 +28,15 @@ const epochs = 2;
 export async function startTrainingServices(options: TrainingServicesOptions): Promise<Contestant> {
   const { bundles, folder, data, width, batch, threads } = options;
   await mkdir(folder, { recursive: true });
-  const children: ChildProcess[] = [];
+  const processes: ServiceProcess[] = [];
   const close = async (): Promise<void> => {
-    for (const child of children.reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    }
+    for (const process of processes.reverse()) await endServiceProcess(process);
   };
   try {
     const start = async (name: ServiceName, environment: NodeJS.ProcessEnv): Promise<string> => {
-      const { child, address } = await startService(bundles, folder, name, environment);
-      children.push(child);
-      return address;
+      const process = await startServiceProcess(bundles, folder, name, environment);
+      processes.push(process);
+      return process.address;
     };
     const augmentation = await start('data-augmentation', { KINDRED_DATA_AUGMENTATION_ROOTS: data });
     const trainer = await start('trainer', {
@@ -86,32 +80,4 @@ async function lastEpochOf(events: RunEvents): Promise<RoundResult> {
   }
   if (last === null) throw new KindredError('INTERNAL', 'the run ended without an epoch');
   return last;
-}
-
-/** Forks one service's bundle on free ports and waits until it listens; what it says goes to a log in `folder`. */
-async function startService(
-  bundles: string,
-  folder: string,
-  name: ServiceName,
-  environment: NodeJS.ProcessEnv,
-): Promise<{ readonly child: ChildProcess; readonly address: string }> {
-  const bundle = join(bundles, name, 'main.js');
-  if (!existsSync(bundle)) {
-    throw new KindredError('FAILED_PRECONDITION', `service ${name} is not built: no ${bundle}; run 'npm run build'`);
-  }
-  const logFile = join(folder, `${name}.log`);
-  const log = await open(logFile, 'a');
-  const prefix = serviceAddressVariable(name).replace(/_ADDR$/, '');
-  const child = fork(bundle, [], {
-    env: { ...process.env, ...environment, [`${prefix}_PORT`]: '0', [`${prefix}_METRICS_PORT`]: '0' },
-    execArgv: ['--enable-source-maps'],
-    stdio: ['ignore', log.fd, log.fd, 'ipc'],
-  });
-  await log.close();
-  const ready = once(child, 'message').then(([message]) => (message as { readonly address: string }).address);
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new KindredError('UNAVAILABLE', `service ${name} ended (${signal ?? `exit code ${code}`}); log: ${logFile}`);
-  });
-  ended.catch(() => {});
-  return { child, address: await Promise.race([ready, ended]) };
 }

@@ -4,9 +4,11 @@ import { allSuites, chooseSuites } from './choice.js';
 const named = (...names: string[]): string[] => chooseSuites(names).map(({ name }) => name);
 
 describe('the choice of suites', () => {
-  it('is all of them for no name and for training', () => {
+  it('is all of them for no name, and a group for its name', () => {
     expect(chooseSuites([])).toEqual(allSuites);
-    expect(chooseSuites(['training'])).toEqual(allSuites);
+    expect(chooseSuites(['training', 'embedding'])).toEqual(allSuites);
+    expect(named('embedding')).toEqual(['embedding-throughput', 'embedding-load']);
+    expect(named('training')).not.toContain('embedding-load');
   });
 
   it('is each suite once, in the order of the list', () => {

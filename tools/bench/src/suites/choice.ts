@@ -2,14 +2,15 @@
 import { KindredError } from '@kindred/errors';
 import { augmentationSuite } from './augmentation.js';
 import { compileSuite } from './compilation.js';
+import { embeddingLoadSuite, embeddingThroughputSuite } from './embedding.js';
 import { endToEndSuite } from './end-to-end.js';
 import { memorySuite } from './memory.js';
 import { miningSuite } from './mining.js';
 import { stepsSuite } from './steps.js';
 import type { Suite } from './suite.js';
 
-/** All suites, in the order in which they run. */
-export const allSuites: readonly Suite[] = [
+/** All that a training run consists of. */
+const trainingSuites: readonly Suite[] = [
   stepsSuite,
   endToEndSuite,
   augmentationSuite,
@@ -18,9 +19,20 @@ export const allSuites: readonly Suite[] = [
   compileSuite,
 ];
 
+/** All about the embedding service. */
+const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLoadSuite];
+
+/** All suites, in the order in which they run. */
+export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites];
+
 /** Names that mean several suites. */
 export const groups = [
-  { name: 'training', description: 'all that a training run consists of: each suite named here', suites: allSuites },
+  {
+    name: 'training',
+    description: 'all that a training run consists of: each of the first six suites',
+    suites: trainingSuites,
+  },
+  { name: 'embedding', description: 'the embedding service under load: both of its suites', suites: embeddingSuites },
 ] as const;
 
 /** The suites that these names mean, each once; no names: all. NOT_FOUND for a name that there is not. */

@@ -1,0 +1,162 @@
+// Suites `embedding-throughput` and `embedding-load`: how much of the network's speed does the service give to its callers, how soon, and what under too many?
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EmbedRequest } from '@kindred/protocol/embedding';
+import { startOwn } from '../own-process.js';
+import { rateOf } from '../contestant.js';
+import { startOurs, startPython, modelName, type EmbeddingSide, type SideOptions } from '../embedding-sides.js';
+import { frozenForwardEntry } from '../entries.js';
+import { load, quantile, type LoadOptions, type LoadResult } from '../grpc-load.js';
+import { compare, type Row } from '../report.js';
+import { alternate, type Round } from '../rounds.js';
+import type { Suite, SuiteContext, SuiteResult } from './suite.js';
+import { jpegImage } from '../jpeg-image.js';
+
+const maxBatch = 32;
+const maxDelayMs = 2;
+/** Calls at one time that saturate either side: three batches. */
+const concurrency = 3 * maxBatch;
+const roundSeconds = 10;
+const overloadSeconds = 60;
+/** Batches of a round of the bare network. */
+const forwardSteps = 60;
+const peerIs = 'grpcio (asyncio) and PyTorch, frozen, channels last, the same batching';
+
+/** One image a call, as applications send them. */
+export const embeddingThroughputSuite: Suite = {
+  name: 'embedding-throughput',
+  description: 'the embedding service, saturated, against the same in Python and against its bare network',
+  async run(context) {
+    await mkdir(context.folder, { recursive: true });
+    const raw = await throughput(context, 'cifar', rawRequest(32));
+    const jpeg = await throughput(context, 'stl', await jpegRequest(224));
+    return { rows: [...raw.rows, ...jpeg.rows], versions: { ...raw.versions, ...jpeg.versions } };
+  },
+};
+
+/** The service alone: no peer, since what is held against it is itself. */
+export const embeddingLoadSuite: Suite = {
+  name: 'embedding-load',
+  description: 'latency of the embedding service at half of its load, and what it does at three times of it',
+  async run(context) {
+    await mkdir(context.folder, { recursive: true });
+    const { ours, send, close } = await underLoad(context, 'cifar', rawRequest(32));
+    try {
+      return { rows: await latencyAndOverload(context, ours, send), versions: {} };
+    } finally {
+      await close();
+    }
+  },
+};
+
+type Send = (side: EmbeddingSide, more?: Partial<LoadOptions>) => Promise<LoadResult>;
+
+interface UnderLoad {
+  readonly ours: EmbeddingSide;
+  readonly options: Omit<SideOptions, 'folder'>;
+  readonly send: Send;
+  close(): Promise<void>;
+}
+
+/** Our service, started, with the way to send `request` to it or to another side. */
+async function underLoad(context: SuiteContext, form: SideOptions['form'], request: Uint8Array): Promise<UnderLoad> {
+  const { threads, folder, peers } = context;
+  const requestFile = join(folder, `${form}.bin`);
+  await writeFile(requestFile, request);
+  const root = join(peers, '..', '..', '..');
+  const options = { form, threads, maxBatch, maxDelayMs };
+  const ours = await startOurs(join(root, 'dist', 'services'), { ...options, folder: join(folder, `ours-${form}`) });
+  const constant = { protos: join(root, 'proto'), request: requestFile, report: join(folder, 'report.json') };
+  return {
+    ours,
+    options,
+    send: ({ address }, more = {}) =>
+      load({ ...constant, address, seconds: roundSeconds, concurrency, rate: null, ...more }),
+    close: () => ours.close(),
+  };
+}
+
+async function throughput(context: SuiteContext, form: SideOptions['form'], request: Uint8Array): Promise<SuiteResult> {
+  const { rounds, threads, folder, say } = context;
+  const { ours, options, send, close } = await underLoad(context, form, request);
+  const open: { close(): Promise<void> }[] = [{ close }];
+  try {
+    const peer = await startPython(context, { ...options, folder: join(folder, `peer-${form}`) });
+    open.push(peer);
+    const sides: Record<string, () => Promise<number>> = {
+      ours: async () => (await send(ours)).answered,
+      peer: async () => (await send(peer)).answered,
+    };
+    if (form === 'cifar') {
+      const forward = await startOwn(frozenForwardEntry, { batch: maxBatch, threads });
+      open.push(forward);
+      sides['forward'] = async () => rateOf(await forward.round(forwardSteps));
+    }
+    // Once each, not counted: connections, caches.
+    for (const side of [ours, peer]) await send(side, { seconds: 2 });
+    const onRound = (side: string, round: number, { figure }: Round): void =>
+      say(`embed, ${form}: round ${round + 1} of ${rounds}, ${side} ${figure.toFixed(1)} images/s`);
+    const rates = await alternate(sides, { rounds, onRound });
+    const row = { suite: 'embedding-throughput', unit: 'images/s' };
+    const id = form === 'cifar' ? 'embed-raw' : 'embed-jpeg';
+    const rows = [compare({ ...row, id, against: peerIs }, rates, 'ours', 'peer')];
+    if (form === 'cifar') {
+      const against = 'the compiled network in a loop';
+      rows.push(compare({ ...row, id: 'embed-over-forward', against }, rates, 'ours', 'forward'));
+    }
+    return { rows, versions: peer.versions };
+  } finally {
+    for (const side of open) await side.close();
+  }
+}
+
+/** Latency at half of the saturated load, and what happens at three times of it. */
+async function latencyAndOverload({ say }: SuiteContext, ours: EmbeddingSide, send: Send): Promise<Row[]> {
+  await send(ours, { seconds: 2 });
+  const full = (await send(ours)).answered;
+  const half = await send(ours, { rate: full / 2 });
+  const [p50, p99] = [quantile(half.answeredMs, 0.5), quantile(half.answeredMs, 0.99)];
+  say(`embed-p99: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${half.answered.toFixed(0)} images/s`);
+
+  const before = await send(ours);
+  let [early, late] = [Number.NaN, Number.NaN];
+  const watch = [
+    setTimeout(() => void ours.residentMiB().then((mib) => (early = mib)), 20_000),
+    setTimeout(() => void ours.residentMiB().then((mib) => (late = mib)), (overloadSeconds - 2) * 1000),
+  ];
+  const over = await send(ours, { rate: 3 * full, seconds: overloadSeconds });
+  for (const timer of watch) clearTimeout(timer);
+  const refusedMs = quantile(over.refusedMs, 0.99);
+  say(
+    `embed-overload: ${over.answered.toFixed(0)} of ${before.answered.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
+      `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB`,
+  );
+  const suite = 'embedding-load';
+  const single = (figure: number): Round[] => [{ figure, othersCores: null }];
+  const pair = (id: string, unit: string, against: string, own: number, other: number): Row =>
+    compare({ suite, id, unit, against }, { ours: single(own), peer: single(other) }, 'ours', 'peer');
+  return [
+    pair('embed-p99', 'ms', 'its p50, at half of the saturated load', p99, p50),
+    pair('embed-overload', 'images/s', 'saturated just before', over.answered, before.answered),
+    compare(
+      { suite, id: 'embed-overload-refusal', unit: 'ms', against: 'none: p99 of the refused calls' },
+      { ours: single(refusedMs) },
+      'ours',
+      null,
+    ),
+    pair('embed-overload-memory', 'MiB', 'after 20 s of the overload', late, early),
+  ];
+}
+
+function rawRequest(side: number): Uint8Array {
+  const pixels = Uint8Array.from({ length: side * side * 3 }, (_, i) => (Math.imul(i, 2654435761) >>> 12) & 255);
+  const value = { pixels, count: 1, height: side, width: side };
+  return EmbedRequest.encode(EmbedRequest.fromPartial({ model: modelName, images: { $case: 'raw', value } })).finish();
+}
+
+async function jpegRequest(side: number): Promise<Uint8Array> {
+  const value = { images: [await jpegImage(side)] };
+  return EmbedRequest.encode(
+    EmbedRequest.fromPartial({ model: modelName, images: { $case: 'encoded', value } }),
+  ).finish();
+}
