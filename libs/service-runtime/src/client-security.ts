@@ -4,7 +4,6 @@ import { ChannelCredentials } from '@grpc/grpc-js';
 import { KindredError } from '@kindred/errors';
 import { clientCertificates } from './certificates.js';
 import { fields, readConfig } from './config.js';
-import type { Logger } from './logger.js';
 import { watchFiles, type WatchedFiles } from './watched-files.js';
 
 /** What a client needs to be let in. */
@@ -92,7 +91,7 @@ const made = new Map<string, ClientCredentials>();
  * Credentials for a connection to `address`; files are followed as they change.
  * @throws KindredError FAILED_PRECONDITION when a file cannot be used, or a token would travel in plain sight.
  */
-export function clientCredentials(security: ClientSecurity, address: string, logger?: Logger): ClientCredentials {
+export function clientCredentials(security: ClientSecurity, address: string): ClientCredentials {
   if (security.tokenFile !== null && !security.tls && !security.plaintextTokens && !isLoopbackTarget(address)) {
     throw new KindredError(
       'FAILED_PRECONDITION',
@@ -105,7 +104,8 @@ export function clientCredentials(security: ClientSecurity, address: string, log
   const known = made.get(key);
   if (known !== undefined) return known;
   const { caFile, certFile, keyFile, reloadMs: intervalMs, serverName } = security;
-  const onRejected = (error: KindredError): void => logger?.warn(`${error.message}; what was read before stays in use`);
+  const onRejected = (error: KindredError): void =>
+    process.emitWarning(`${error.message}; what was read before stays in use`);
   const channel = security.tls
     ? clientCertificates({ caFile, certFile, keyFile }, { intervalMs, onRejected }).credentials
     : ChannelCredentials.createInsecure();

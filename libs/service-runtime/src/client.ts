@@ -6,7 +6,6 @@ import { errorDetailsClientMiddleware } from 'nice-grpc-error-details';
 import { currentCall } from './call-scope.js';
 import { clientCredentials, clientSecurity, type ClientSecurity } from './client-security.js';
 import { withinDeadline, type CallDeadline } from './deadlines.js';
-import type { Logger } from './logger.js';
 import { requestIdKey } from './server-calls.js';
 import type { ServiceName } from './services.js';
 import { errorFromStatus } from './status.js';
@@ -20,8 +19,6 @@ export interface ConnectOptions {
   readonly address: string;
   /** TLS and token. @default what the environment says (docs/security.md) */
   readonly security?: ClientSecurity;
-  /** Told when a replaced certificate or token cannot be used. @default nobody */
-  readonly logger?: Logger;
 }
 
 /** A client with the connection under it. */
@@ -40,7 +37,7 @@ export interface Connection<D extends CompatServiceDefinition> {
  */
 export function connect<D extends CompatServiceDefinition>(definition: D, options: ConnectOptions): Connection<D> {
   const { service, address } = options;
-  const credentials = clientCredentials(options.security ?? clientSecurity(), address, options.logger);
+  const credentials = clientCredentials(options.security ?? clientSecurity(), address);
   const channel = createChannel(address, credentials.channel, {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,

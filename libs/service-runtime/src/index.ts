@@ -9,7 +9,7 @@ export type { CallDeadline } from './deadlines.js';
 export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js';
 export { createHealthBoard, type HealthBoard, type ServerHealth } from './health.js';
 export { currentCall, outlivingCall, type CallScope } from './call-scope.js';
-export { startTelemetry, type Telemetry } from './telemetry.js';
+export { startTelemetry, withSpan, type Telemetry } from './telemetry.js';
 export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';
 export { availableMemory, createMemoryBudget, memoryOfMachine } from './memory-budget.js';
 export type { MemoryBudget, MemoryBudgetOptions, MemoryReservation } from './memory-budget.js';

@@ -1,8 +1,16 @@
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { startTraceReceiver, type ReceivedSpan } from '@kindred/testing/traces';
-import { trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
-import { connect, createJobs, currentCall, openClient, startService, startTelemetry, type CallScope } from './index.js';
+import {
+  connect,
+  createJobs,
+  currentCall,
+  openClient,
+  startService,
+  startTelemetry,
+  withSpan,
+  type CallScope,
+} from './index.js';
 import { collectedLog, trainingHandlers } from './spec/training-stand-in.js';
 
 const open: { close(): unknown }[] = [];
@@ -50,9 +58,8 @@ describe('traces', () => {
         return { run: { runId } };
       },
     });
-    const requestId = await trace.getTracer('test').startActiveSpan('a command', async (span) => {
+    const requestId = await withSpan('a command', async () => {
       await outer.client.getRun({ runId: 'r' });
-      span.end();
       return outer.log.lines().find(({ msg }) => msg === 'in the handler')?.['requestId'];
     });
     await telemetry?.close();

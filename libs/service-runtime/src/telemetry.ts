@@ -1,6 +1,6 @@
 // Traces through OpenTelemetry: off, and nothing of it loaded, unless the environment names a receiver.
 import { setTimeout as delay } from 'node:timers/promises';
-import { trace } from '@opentelemetry/api';
+import { SpanStatusCode, trace } from '@opentelemetry/api';
 import { KindredError } from '@kindred/errors';
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc-common';
 import { openTelemetryClientMiddleware, openTelemetryServerMiddleware } from 'nice-grpc-opentelemetry';
@@ -18,11 +18,6 @@ export interface Telemetry {
 
 let running: Promise<Telemetry> | null = null;
 let enabled = false;
-
-/** Whether spans are made and carried on. */
-export function tracing(): boolean {
-  return enabled;
-}
 
 /**
  * Starts traces if `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set and neither `OTEL_SDK_DISABLED`
@@ -69,6 +64,21 @@ async function start(serviceName: string): Promise<Telemetry> {
       trace.disable();
     },
   };
+}
+
+/** Does `work` in a span of its own, a child of the one under way; without traces, just does it. */
+export function withSpan<T>(name: string, work: () => Promise<T>): Promise<T> {
+  if (!enabled) return work();
+  return trace.getTracer('kindred').startActiveSpan(name, async (span) => {
+    try {
+      return await work();
+    } catch (thrown) {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: thrown instanceof Error ? thrown.name : undefined });
+      throw thrown;
+    } finally {
+      span.end();
+    }
+  });
 }
 
 const traceServer = openTelemetryServerMiddleware();

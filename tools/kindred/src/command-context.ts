@@ -1,5 +1,6 @@
 // What every command starts with: its output, its interruption, its data folder; and how every command ends.
 import { toKindredError } from '@kindred/errors';
+import { startTelemetry, withSpan, type Telemetry } from '@kindred/service-runtime';
 import { dataFolder, type DataFolder } from './data-folder.js';
 import { exitCodeFor, exitCodes, type ExitCode } from './exit-codes.js';
 import { createInterruption, type Interruption } from './interruption.js';
@@ -27,9 +28,11 @@ export async function runCommand(
 ): Promise<void> {
   const output = createOutput({ json: options.json === true, verbose: options.verbose === true });
   const interruption = createInterruption();
+  let telemetry: Telemetry | null = null;
   try {
-    process.exitCode =
-      (await work({ output, interruption, folder: dataFolder(options.data, options.store) })) ?? exitCodes.ok;
+    telemetry = await startTelemetry('command');
+    const context = { output, interruption, folder: dataFolder(options.data, options.store) };
+    process.exitCode = (await withSpan('kindred', () => work(context))) ?? exitCodes.ok;
   } catch (thrown) {
     if (interruption.signal.aborted) {
       process.exitCode = exitCodes.interrupted;
@@ -38,6 +41,7 @@ export async function runCommand(
     output.error(thrown, hintsFor(thrown));
     process.exitCode = exitCodeFor(thrown);
   } finally {
+    await telemetry?.close();
     interruption.close();
   }
 }
@@ -45,6 +49,7 @@ export async function runCommand(
 /** What to do about an error, where its own text does not say. */
 function hintsFor(thrown: unknown): string[] {
   const { code, resource } = toKindredError(thrown);
+  if (code === 'UNAUTHENTICATED') return ["the services ask for a token: '--token-file FILE' or KINDRED_TOKEN_FILE"];
   if (code === 'PERMISSION_DENIED') {
     return ["the services read data sets only below folders that they were given: 'kindred up --allow-root DIR'"];
   }
