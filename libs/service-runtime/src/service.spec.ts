@@ -132,15 +132,18 @@ describe('service', () => {
 
   it('finishes calls under way before it ends', async () => {
     let release = (): void => {};
+    let begin = (): void => {};
     const held = new Promise<void>((resolve) => (release = resolve));
+    const begun = new Promise<void>((resolve) => (begin = resolve));
     const service = await start({
       getRun: async () => {
+        begin();
         await held;
         return { run: { runId: 'r1' } };
       },
     });
     const answer = clientOf(service.address).getRun({ runId: 'r1' });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await begun;
     const closing = service.close();
     setTimeout(release, 100);
     expect((await answer).run?.runId).toBe('r1');

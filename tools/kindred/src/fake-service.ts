@@ -154,6 +154,7 @@ function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
   registrar.add(EmbeddingServiceDefinition, {
     embed: async () => ({}),
     async *embedStream() {},
+    getInfo: async () => ({}),
     startEmbedDataset: async () => ({ job: job(0) }),
     getEmbedDataset: async () => ({ job: job(total) }),
     async *watchEmbedDataset(_, { signal }) {
