@@ -159,7 +159,9 @@ describe('small files that ask for much', () => {
         { dtype: 'F32', shape: [storageBytes / 4], data_offsets: [0, storageBytes] },
       ]),
     );
-    const json = Buffer.from(`${JSON.stringify(header)} `);
+    const text = JSON.stringify(header);
+    // Elements that start between two multiples of 4 can't be views.
+    const json = Buffer.from(text.padEnd(text.length + ((9 - (text.length % 4)) % 4)));
     const length = Buffer.alloc(8);
     length.writeBigUInt64LE(BigInt(json.length));
     fails(() => decodeSafetensors(Buffer.concat([length, json, Buffer.alloc(storageBytes)])), 'DATA_LOSS');

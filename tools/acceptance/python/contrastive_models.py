@@ -66,7 +66,7 @@ def normalised(images, mean, deviation):
 
 
 def randomise(model, seed):
-    """Every weight and statistic drawn anew, so that nothing agrees by being 0 or 1."""
+    """Every weight and statistic drawn anew, so that nothing agrees by being 0 or 1; features come out of the order of 1."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
@@ -75,8 +75,11 @@ def randomise(model, seed):
             elif tensor.dim() > 1:
                 fan_in = tensor[0].numel()
                 tensor.copy_(torch.randn(tensor.shape, generator=generator) * (2 / fan_in) ** 0.5)
-            elif name.endswith(("running_var", "weight")):
+            elif name.endswith("running_var"):
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+            elif name.endswith("weight"):
+                # Below 1, as training leaves them: else each of the eight sums doubles what goes through.
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) * 0.4 + 0.2)
             else:
                 tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.1)
     return model.eval()
