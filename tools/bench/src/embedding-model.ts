@@ -2,7 +2,7 @@
 import { createArchitecture, initialParameters, type Architecture, type ModelFile } from '@kindred/simclr';
 
 /** Sides of the images that each form takes, in pixels. */
-const sides: Readonly<Record<Architecture['form'], number>> = { cifar: 32, stl: 96 };
+const sides: Readonly<Record<Architecture['form'], number>> = { cifar: 32, stl: 96, imagenet: 224 };
 
 /** A model of width 64. */
 export function benchModel(form: Architecture['form']): ModelFile {

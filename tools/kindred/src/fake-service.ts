@@ -168,6 +168,7 @@ function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
     listModels: async () => ({ models: [] }),
     loadModel: async () => ({}),
     unloadModel: async () => ({}),
+    getInfo: async () => ({}),
   });
 }
 
