@@ -10,6 +10,7 @@
 #include "winograd-kernels.h"
 
 namespace kindred {
-const WinogradKernels avx2Kernels = {"AVX2", avx2::forward, avx2::inputGradient, avx2::filterGradient};
+const WinogradKernels avx2Kernels = {"AVX2", avx2::forward, avx2::inputGradient, avx2::filterGradient,
+                                        avx2::transformFilter, avx2::forwardFrozen};
 const NormKernels avx2NormKernels = {avx2::normForward, avx2::normBackward};
 }

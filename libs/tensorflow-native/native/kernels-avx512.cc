@@ -10,6 +10,7 @@
 #include "winograd-kernels.h"
 
 namespace kindred {
-const WinogradKernels avx512Kernels = {"AVX-512", avx512::forward, avx512::inputGradient, avx512::filterGradient};
+const WinogradKernels avx512Kernels = {"AVX-512", avx512::forward, avx512::inputGradient, avx512::filterGradient,
+                                        avx512::transformFilter, avx512::forwardFrozen};
 const NormKernels avx512NormKernels = {avx512::normForward, avx512::normBackward};
 }

@@ -3,12 +3,15 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_tensor.h"
+#include "buffer.h"
 #include "norm.h"
 #include "winograd.h"
 
@@ -103,6 +106,54 @@ void computeForward(void*, TF_OpKernelContext* context) {
   call.run([&] { kindred::winogradKernels()->forward(shape, call.values(0), call.values(1), y); });
 }
 
+/** What a convolution of a network that no longer changes keeps from its first run on: its filter as the kernels take it. */
+struct FrozenFilter {
+  std::mutex mutex;
+  std::unique_ptr<kindred::Buffer> values;
+  bool relu = false;
+};
+
+void* createFrozen(TF_OpKernelConstruction* construction) {
+  TF_Status* const status = TF_NewStatus();
+  auto* const frozen = new FrozenFilter{};
+  unsigned char relu = 0;
+  TF_OpKernelConstruction_GetAttrBool(construction, "relu", &relu, status);
+  frozen->relu = relu != 0;
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return frozen;
+}
+
+void deleteFrozen(void* frozen) { delete static_cast<FrozenFilter*>(frozen); }
+
+/** Inputs x, filter (a constant of the graph: what the first run got is kept), bias and, with `residual`, a map like y. */
+template <bool residual>
+void computeFrozen(void* state, TF_OpKernelContext* context) {
+  Call call(context, residual ? 4 : 3);
+  if (!haveRank4(call)) return;
+  const ConvolutionShape shape{call.size(0, 0), call.size(0, 1), call.size(0, 2), call.size(0, 3), call.size(1, 3)};
+  if (!accepts(call, call.size(1, 0) == 3 && call.size(1, 1) == 3 && call.size(1, 2) == shape.inputs, shape)) return;
+  bool fits = call.rank(2) == 1 && call.size(2, 0) == shape.outputs;
+  if (residual)
+    fits = fits && call.rank(3) == 4 && call.size(3, 0) == shape.images && call.size(3, 1) == shape.height &&
+           call.size(3, 2) == shape.width && call.size(3, 3) == shape.outputs;
+  if (!fits) return call.fail("allowed: a bias [k] and a residual of the output's shape");
+  float* const y = call.allocate(0, {shape.images, shape.height, shape.width, shape.outputs});
+  call.run([&] {
+    auto& frozen = *static_cast<FrozenFilter*>(state);
+    {
+      const std::lock_guard<std::mutex> lock(frozen.mutex);
+      if (frozen.values == nullptr) {
+        auto values = std::make_unique<kindred::Buffer>(static_cast<size_t>(16) * shape.inputs * shape.outputs);
+        kindred::winogradKernels()->freezeFilter(call.values(1), shape.inputs, shape.outputs, values->data());
+        frozen.values = std::move(values);
+      }
+    }
+    const kindred::Ending ending{call.values(2), residual ? call.values(3) : nullptr, frozen.relu};
+    kindred::winogradKernels()->forwardFrozen(shape, call.values(0), frozen.values->data(), ending, y);
+  });
+}
+
 void computeInputGradient(void*, TF_OpKernelContext* context) {
   Call call(context, 2);
   if (!haveRank4(call)) return;
@@ -194,23 +245,39 @@ struct Operation {
   std::vector<const char*> inputs;
   std::vector<const char*> outputs;
   void (*compute)(void*, TF_OpKernelContext*);
-  bool hasEpsilon = false;
+  /** What a node keeps; none where the operation has no attribute. */
+  const char* attribute = nullptr;
+  void* (*create)(TF_OpKernelConstruction*) = nullptr;
+  void (*destroy)(void*) = nullptr;
 };
+
+constexpr const char* epsilon = "epsilon: float";
+constexpr const char* relu = "relu: bool";
 
 const std::vector<Operation> operations = {
     {"KindredConvolution", {"x: float", "filter: float"}, {"y: float"}, computeForward},
+    {"KindredFrozenConvolution",
+     {"x: float", "filter: float", "bias: float"},
+     {"y: float"},
+     computeFrozen<false>,
+     relu, createFrozen, deleteFrozen},
+    {"KindredFrozenConvolutionAdd",
+     {"x: float", "filter: float", "bias: float", "residual: float"},
+     {"y: float"},
+     computeFrozen<true>,
+     relu, createFrozen, deleteFrozen},
     {"KindredConvolutionInputGradient", {"dy: float", "filter: float"}, {"dx: float"}, computeInputGradient},
     {"KindredConvolutionFilterGradient", {"x: float", "dy: float"}, {"dfilter: float"}, computeFilterGradient},
     {"KindredNormRelu",
      {"x: float", "scale: float", "offset: float"},
      {"y: float", "mean: float", "variance: float", "inverse: float"},
      computeNorm<false>,
-     true},
+     epsilon, createNorm, deleteNorm},
     {"KindredNormAddRelu",
      {"x: float", "scale: float", "offset: float", "residual: float"},
      {"y: float", "mean: float", "variance: float", "inverse: float"},
      computeNorm<true>,
-     true},
+     epsilon, createNorm, deleteNorm},
     {"KindredNormReluGradient",
      {"dy: float", "x: float", "scale: float", "offset: float", "mean: float", "inverse: float"},
      {"dx: float", "dscale: float", "doffset: float"},
@@ -227,12 +294,12 @@ bool registerOperations(TF_Status* status) {
     TF_OpDefinitionBuilder* const builder = TF_NewOpDefinitionBuilder(operation.name);
     for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
     for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(builder, output);
-    if (operation.hasEpsilon) TF_OpDefinitionBuilderAddAttr(builder, "epsilon: float");
+    if (operation.attribute != nullptr) TF_OpDefinitionBuilderAddAttr(builder, operation.attribute);
     TF_OpDefinitionBuilderSetShapeInferenceFunction(builder, unknownShape);
     TF_RegisterOpDefinition(builder, status);
     if (TF_GetCode(status) != TF_OK) return false;
-    TF_KernelBuilder* const kernel = TF_NewKernelBuilder(operation.name, "CPU", operation.hasEpsilon ? createNorm : nullptr,
-                                                         operation.compute, operation.hasEpsilon ? deleteNorm : nullptr);
+    TF_KernelBuilder* const kernel =
+        TF_NewKernelBuilder(operation.name, "CPU", operation.create, operation.compute, operation.destroy);
     TF_RegisterKernelBuilder(operation.name, kernel, status);
     if (TF_GetCode(status) != TF_OK) return false;
   }

@@ -107,8 +107,24 @@ void turnFilter(const float* filter, int inputs, int outputs, float* turned) {
   });
 }
 
-/** y from transformed filters; `s.inputs` and `s.outputs` are those of this product. */
-void convolve(const ConvolutionShape& s, const float* x, const float* filters, float* y) {
+/** An `Ending` that does nothing. */
+struct Unchanged {
+  Vector operator()(Vector value, size_t, int) const { return value; }
+};
+
+/** An `Ending` on the values at `at` of the output, which are those of the channels from `channel` on. */
+struct Ended {
+  const Ending& ending;
+  Vector operator()(Vector value, size_t at, int channel) const {
+    value += load(ending.bias + channel);
+    if (ending.residual != nullptr) value += load(ending.residual + at);
+    return ending.relu ? (value > Vector{} ? value : Vector{}) : value;
+  }
+};
+
+/** y from transformed filters; `s.inputs` and `s.outputs` are those of this product. `end` has the last word on each value. */
+template <typename End>
+void convolve(const ConvolutionShape& s, const float* x, const float* filters, float* y, End end) {
   const Tiles tiles(s);
   const int inputs = s.inputs, outputs = s.outputs;
   // A block's transformed tiles stay in the second-level cache: at most 1 MiB.
@@ -157,9 +173,10 @@ void convolve(const ConvolutionShape& s, const float* x, const float* filters, f
             rowsOut[1][j] = m1 - m2 - load(p + (12 + j) * outputStride);
           }
           for (int i = 0; i < 2 && top + i < s.height; i++) {
-            float* out = y + ((static_cast<size_t>(image) * s.height + top + i) * s.width + left) * outputs + k + part;
-            store(out, rowsOut[i][0] + rowsOut[i][1] + rowsOut[i][2]);
-            if (left + 1 < s.width) store(out + outputs, rowsOut[i][1] - rowsOut[i][2] - rowsOut[i][3]);
+            const size_t at = ((static_cast<size_t>(image) * s.height + top + i) * s.width + left) * outputs + k + part;
+            store(y + at, end(rowsOut[i][0] + rowsOut[i][1] + rowsOut[i][2], at, k + part));
+            if (left + 1 < s.width)
+              store(y + at + outputs, end(rowsOut[i][1] - rowsOut[i][2] - rowsOut[i][3], at + outputs, k + part));
           }
         }
       }
@@ -170,7 +187,11 @@ void convolve(const ConvolutionShape& s, const float* x, const float* filters, f
 void forward(const ConvolutionShape& s, const float* x, const float* filter, float* y) {
   const Buffer transformed(static_cast<size_t>(points) * s.inputs * s.outputs);
   transformFilter(filter, s.inputs, s.outputs, transformed.data());
-  convolve(s, x, transformed.data(), y);
+  convolve(s, x, transformed.data(), y, Unchanged{});
+}
+
+void forwardFrozen(const ConvolutionShape& s, const float* x, const float* frozen, const Ending& ending, float* y) {
+  convolve(s, x, frozen, y, Ended{ending});
 }
 
 void inputGradient(const ConvolutionShape& s, const float* dy, const float* filter, float* dx) {

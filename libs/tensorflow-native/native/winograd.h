@@ -10,6 +10,15 @@ struct ConvolutionShape {
   int images, height, width, inputs, outputs;
 };
 
+/** What is done to each value of a convolution before it is stored: relu(value + bias + residual), each part where it is there. */
+struct Ending {
+  /** [outputs] */
+  const float* bias;
+  /** A map like the output; null: none. */
+  const float* residual;
+  bool relu;
+};
+
 /**
  * The three passes on one instruction set. Feature maps are [images, height, width, channels], filters
  * [3, 3, inputs, outputs], float32 and contiguous. Both channel numbers must be multiples of `channelMultiple`.
@@ -20,6 +29,10 @@ struct WinogradKernels {
   void (*forward)(const ConvolutionShape&, const float* x, const float* filter, float* y);
   void (*inputGradient)(const ConvolutionShape&, const float* dy, const float* filter, float* dx);
   void (*filterGradient)(const ConvolutionShape&, const float* x, const float* dy, float* dfilter);
+  /** A filter in the form that `forwardFrozen` takes, of 16 * inputs * outputs floats. */
+  void (*freezeFilter)(const float* filter, int inputs, int outputs, float* frozen);
+  /** The forward pass by a filter that was frozen before, with its ending. */
+  void (*forwardFrozen)(const ConvolutionShape&, const float* x, const float* frozen, const Ending&, float* y);
 };
 
 constexpr int channelMultiple = 32;

@@ -1,28 +1,51 @@
-// The network's operations on folded parameters: what is left of a BatchNorm is an addition.
+// The network's operations on folded parameters: what is left of a BatchNorm is an addition, which the convolution before it takes along.
 import type * as tf from '@tensorflow/tfjs-core';
 import type { NetworkOperations, NormResult, NormTensors } from '@kindred/simclr';
+import { suitsWinograd } from './convolution.js';
 import { float, layout } from './execution.js';
+import { attribute } from './native.js';
 import { createNativeOperations } from './operations.js';
 import type { Execute } from './execution.js';
 import type { TensorFlowRuntime } from './runtime.js';
 
 /**
- * Operations for parameters of `foldBatchNorm`; eval mode only, without gradients. TensorFlow's graph optimizer joins
- * convolution, addition and ReLU to one operation where the convolution is its own.
+ * Operations for parameters of `foldBatchNorm` that never change; eval mode only, without gradients. Our own convolutions transform their
+ * filters once, at a graph's first run, and add bias and residual and apply the ReLU to what they hold in registers. TensorFlow's
+ * graph optimizer joins its own convolutions with what follows them.
  */
 export function createInferenceOperations(runtime: Pick<TensorFlowRuntime, 'backend' | 'winograd'>): NetworkOperations {
+  const native = createNativeOperations(runtime);
   const one: Execute = (op, attributes, inputs) => runtime.backend.executeSingleOutput(op, attributes, inputs);
-  const shifted = (x: tf.Tensor4D, { offset }: NormTensors): tf.Tensor => one('BiasAdd', [float, layout], [x, offset]);
+  // What our own convolutions were made from: the BatchNorm after one replaces it, and a graph leaves it out.
+  const made = new WeakMap<tf.Tensor, { readonly x: tf.Tensor4D; readonly kernel: tf.Tensor4D }>();
+
+  /** relu(BatchNorm(x) + residual), each part where it is asked for. */
+  const ended = (x: tf.Tensor4D, { offset }: NormTensors, residual: tf.Tensor4D | null, relu: boolean): tf.Tensor => {
+    const convolution = made.get(x);
+    if (convolution !== undefined) {
+      const inputs = [convolution.x, convolution.kernel, offset];
+      return residual === null
+        ? one('KindredFrozenConvolution', [attribute.bool('relu', relu)], inputs)
+        : one('KindredFrozenConvolutionAdd', [attribute.bool('relu', relu)], [...inputs, residual]);
+    }
+    const shifted = one('BiasAdd', [float, layout], [x, offset]);
+    const added = residual === null ? shifted : one('AddV2', [float], [shifted, residual]);
+    return relu ? one('Relu', [float], [added]) : added;
+  };
   const result = (output: tf.Tensor, { runningMean, runningVariance }: NormTensors): NormResult => ({
     output: output as tf.Tensor4D,
     runningMean,
     runningVariance,
   });
   return {
-    ...createNativeOperations(runtime),
-    batchNorm: (x, norm) => result(shifted(x, norm), norm),
-    batchNormRelu: (x, norm) => result(one('Relu', [float], [shifted(x, norm)]), norm),
-    batchNormAddRelu: (x, norm, residual) =>
-      result(one('Relu', [float], [one('AddV2', [float], [shifted(x, norm), residual])]), norm),
+    ...native,
+    convolution(x, kernel, stride, padding) {
+      const y = native.convolution(x, kernel, stride, padding);
+      if (runtime.winograd !== null && suitsWinograd(kernel.shape, stride, padding)) made.set(y, { x, kernel });
+      return y;
+    },
+    batchNorm: (x, norm) => result(ended(x, norm, null, false), norm),
+    batchNormRelu: (x, norm) => result(ended(x, norm, null, true), norm),
+    batchNormAddRelu: (x, norm, residual) => result(ended(x, norm, residual, true), norm),
   };
 }

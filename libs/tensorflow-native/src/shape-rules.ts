@@ -77,6 +77,9 @@ const pool: Rule = ({ attributes, inputs: [x] }) => {
   return [{ ...x, shape: x.shape.map(along) }];
 };
 
+const ownConvolution: Rule = ({ inputs: [x, filter] }) =>
+  x === undefined ? null : [{ ...x, shape: [...x.shape.slice(0, 3), filter?.shape[3] ?? 0] }];
+
 const pad: Rule = ({ inputs: [x], constant }) => {
   const frame = constant(1);
   if (x === undefined || frame === null) return null;
@@ -108,8 +111,9 @@ const rules: Readonly<Record<string, Rule>> = {
   Conv2D: convolution,
   Conv2DBackpropInput: shapeFrom(0),
   Conv2DBackpropFilter: shapeFrom(1),
-  KindredConvolution: ({ inputs: [x, filter] }) =>
-    x === undefined ? null : [{ ...x, shape: [...x.shape.slice(0, 3), filter?.shape[3] ?? 0] }],
+  KindredConvolution: ownConvolution,
+  KindredFrozenConvolution: ownConvolution,
+  KindredFrozenConvolutionAdd: ownConvolution,
   KindredConvolutionInputGradient: ({ inputs: [dy, filter] }) =>
     dy === undefined ? null : [{ ...dy, shape: [...dy.shape.slice(0, 3), filter?.shape[2] ?? 0] }],
   KindredConvolutionFilterGradient: ({ inputs: [x, dy] }) =>
