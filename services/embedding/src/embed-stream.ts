@@ -13,7 +13,7 @@ export async function* answerInOrder<Q, R>(
     while (next !== null || answers.length > 0) {
       const [first] = answers;
       if (first !== undefined && (next === null || answers.length >= window || (await isFirst(first, next)))) {
-        answers.shift();
+        void answers.shift();
         yield await first;
         continue;
       }

@@ -26,9 +26,7 @@ const seeds = [1, 2, 3];
 let store: ArtifactStore;
 let registry: ModelRegistry;
 let service: RestartedService;
-const images = Buffer.from(
-  Array.from({ length: imageCount * 3072 }, (_, i) => (Math.imul(i, 2654435761) >>> 12) & 255),
-);
+const images = Uint8Array.from({ length: imageCount * 3072 }, (_, i) => (Math.imul(i, 2654435761) >>> 12) & 255);
 /** The offline features of each version, float32 [imageCount, dimension]: by the plain encoder, in this process. */
 const offline = new Map<string, Float32Array>();
 
@@ -61,7 +59,7 @@ beforeAll(async () => {
     KINDRED_EMBEDDING_MAX_QUEUED: '256',
   });
 });
-afterAll(() => service.stop());
+afterAll(() => service?.stop());
 
 it(
   `gives right answers or none over ${events} kills, reloads and cancellations`,
