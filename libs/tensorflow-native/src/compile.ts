@@ -6,9 +6,10 @@ import { KindredError } from '@kindred/errors';
 import { encodeSavedModel, graphTag } from './graph.js';
 import { dataTypes } from './native.js';
 import { programGraph } from './program-graph.js';
+import { nextInput, stagedOutput } from './staging.js';
 import { checkInput } from './tensor-values.js';
 import type { NativeBackend, TensorMetadata } from './native.js';
-import type { ProgramDefinition } from './program-definition.js';
+import type { InputDefinition, ProgramDefinition } from './program-definition.js';
 import type { TensorFlowRuntime } from './runtime.js';
 
 /** One output of a run. */
@@ -17,10 +18,14 @@ export interface OutputValue {
   readonly values: Float32Array | Int32Array | Uint8Array;
 }
 
-/** Runs a compiled function; `shapes` gives the shape of inputs that have sizes of -1. */
+/**
+ * Runs a compiled function; `shapes` gives the shape of inputs that have sizes of -1. Of a function with an input `ahead`, `next`
+ * is that input's value for the call after, which then leaves it out; FAILED_PRECONDITION where it has it twice, or not at all.
+ */
 export type CompiledFunction = (
   inputs: Readonly<Record<string, Float32Array | Int32Array | Uint8Array>>,
   shapes?: Readonly<Record<string, readonly number[]>>,
+  next?: Float32Array | Int32Array | Uint8Array,
 ) => Readonly<Record<string, OutputValue>>;
 
 /** A loaded program. Holds native memory until `dispose()`. */
@@ -90,22 +95,42 @@ function createProgram(
       for (const { id } of feeds) binding.deleteTensor(id);
     }
   };
-  const functions = Object.entries(definition.functions).map(([name, fn]): [string, CompiledFunction] => [
-    name,
-    (inputs, shapes = {}) => {
-      const feeds = Object.entries(fn.inputs).map(([key, input]) => {
-        const shape = shapes[key] ?? input.shape;
-        const values = checkInput(`${name}.${key}`, input, shape, inputs[key]);
-        return { name: `${name}/input/${key}`, id: binding.createTensor(shape, dataTypes[input.dtype], values) };
-      });
-      const outputs = outputNames[name] ?? [];
-      const values = run(
-        feeds,
-        outputs.map((output) => `${name}/output/${output}`),
-      );
-      return Object.fromEntries(outputs.map((output, index) => [output, values[index] as OutputValue]));
-    },
-  ]);
+  const functions = Object.entries(definition.functions).map(([name, fn]): [string, CompiledFunction] => {
+    const outputs = outputNames[name] ?? [];
+    const fetches = outputs.map((output) => `${name}/output/${output}`);
+    const feed = (key: string, node: string, shape: readonly number[], given: Parameters<CompiledFunction>[2]) => {
+      const input = fn.inputs[key] as InputDefinition;
+      const values = checkInput(`${name}.${key}`, input, shape, given);
+      return { name: node, id: binding.createTensor(shape, dataTypes[input.dtype], values) };
+    };
+    const feedNext = (key: string, values: Parameters<CompiledFunction>[2]) =>
+      feed(key, nextInput(name, key), fn.inputs[key]?.shape ?? [], values);
+    let isStaged = false;
+    return [
+      name,
+      (inputs, shapes = {}, next) => {
+        const { ahead } = fn;
+        if (ahead !== undefined && (inputs[ahead] === undefined) !== isStaged) {
+          const fault = isStaged ? 'was handed in with the call before' : 'was not handed in with the call before';
+          throw new KindredError(
+            'FAILED_PRECONDITION',
+            `${name}.${ahead} ${fault}, so it ${isStaged ? 'must not' : 'must'} be given`,
+          );
+        }
+        const keys = Object.keys(fn.inputs).filter((key) => key !== ahead);
+        const feeds = keys.map((key) =>
+          feed(key, `${name}/input/${key}`, shapes[key] ?? fn.inputs[key]?.shape ?? [], inputs[key]),
+        );
+        if (ahead !== undefined && !isStaged) run([feedNext(ahead, inputs[ahead])], [stagedOutput(name)]);
+        const stages = ahead !== undefined && next !== undefined;
+        const values = stages
+          ? run([...feeds, feedNext(ahead, next)], [...fetches, stagedOutput(name)])
+          : run(feeds, fetches);
+        isStaged = stages;
+        return Object.fromEntries(outputs.map((output, index) => [output, values[index] as OutputValue]));
+      },
+    ];
+  });
   return {
     functions: Object.fromEntries(functions),
     operationCount,

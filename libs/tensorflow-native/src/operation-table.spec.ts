@@ -109,7 +109,7 @@ function compiledPrograms(): ProgramDefinition[] {
   return [
     training({ width: 4 }, { ...momentum, nesterov: true }),
     training({ width: 16, form: 'stl' }, lars),
-    training({ width: 32, head: 'linear' }, { momentum: 0.9 }),
+    training({ width: 32, head: 'linear' }, { momentum: 0.9 }, { prefetch: true }),
     training({ width: 32, form: 'stl' }, momentum, { accumulateSteps: 2 }),
     training({ width: 8 }, lars, { accumulateSteps: 2 }),
     ...(['bfloat16', 'float16'] as const).flatMap((precision) => [

@@ -32,6 +32,11 @@ export interface FunctionDefinition {
   /** What the network's operations in it compute in; inputs, state and outputs are as declared. @default 'float32' */
   readonly precision?: Precision;
   readonly inputs: Readonly<Record<string, InputDefinition>>;
+  /**
+   * An input without free sizes whose value can be handed in with the call before, to be on its way to the device while that
+   * call computes. @default none
+   */
+  readonly ahead?: string;
   readonly call: (
     state: Readonly<Record<string, tf.Tensor>>,
     inputs: Readonly<Record<string, tf.Tensor>>,

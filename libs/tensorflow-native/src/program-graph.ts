@@ -2,6 +2,7 @@
 import { pruneGraph } from './graph.js';
 import { applyPrecision } from './mixed-precision.js';
 import { attribute, attributeTypes, dataTypes } from './native.js';
+import { stagedOutput } from './staging.js';
 import { frozenNode, traceFunction } from './trace.js';
 import type { GraphNode } from './graph.js';
 import type { FrozenValues, ProgramDefinition } from './program-definition.js';
@@ -34,6 +35,7 @@ export function programGraph(runtime: TensorFlowRuntime, definition: ProgramDefi
     nodes.push(...applyPrecision(trace.nodes, fn.precision ?? 'float32'));
     outputs[name] = trace.outputs;
     targets.push(...trace.outputs.map((output) => `${name}/output/${output}`));
+    if (fn.ahead !== undefined) targets.push(stagedOutput(name));
   }
   return { nodes: pruneGraph(nodes, targets), outputs };
 }

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { KindredError } from '@kindred/errors';
 import { attribute, attributeTypes, dataTypes } from './native.js';
 import { createRecorder } from './recorder.js';
+import { stagingNodes } from './staging.js';
 import type { GraphNode } from './graph.js';
 import type { DataType, NativeBackend } from './native.js';
 import type { FunctionDefinition, FunctionResult, ProgramDefinition } from './program-definition.js';
@@ -108,10 +109,11 @@ function traceOnce(
   const inputs: Record<string, tf.Tensor> = {};
   for (const [key, { dtype, shape }] of Object.entries(fn.inputs)) {
     const concrete = shape.map((size) => (size === -1 ? freeSize : size));
-    const placeholder = `${name}/input/${key}`;
+    const input = `${name}/input/${key}`;
     const shapeAttribute = { name: 'shape', type: attributeTypes.shape, value: shape };
-    recorder.nodes.push(plainNode(placeholder, 'Placeholder', [attribute.type('dtype', dtype), shapeAttribute], []));
-    inputs[key] = declare(placeholder, concrete, dtype);
+    if (key === fn.ahead) recorder.nodes.push(...stagingNodes(name, key, { dtype, shape }, input));
+    else recorder.nodes.push(plainNode(input, 'Placeholder', [attribute.type('dtype', dtype), shapeAttribute], []));
+    inputs[key] = declare(input, concrete, dtype);
   }
   tf.engine().startScope(`trace ${name}`);
   try {

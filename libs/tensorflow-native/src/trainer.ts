@@ -49,6 +49,11 @@ export interface TrainerOptions {
    * best a power of 2. One that is too large makes the next loss NaN. @default 1024 with `float16`, else 1
    */
   readonly lossScale?: number | undefined;
+  /**
+   * Whether a step can be handed the next step's views, to be copied to the device while it computes; with `accumulateSteps` 1 only.
+   * @default on a GPU, not seen there yet; on a CPU it is one copy more
+   */
+  readonly prefetch?: boolean;
   /** How TensorFlow is started, where this is the first use in the process. */
   readonly tensorFlow?: TensorFlowOptions;
 }
@@ -67,9 +72,12 @@ export interface Trainer {
    * One step of the optimizer.
    *
    * @param views uint8 `[batchSize, 2, height, width, 3]`: both views of image 0, then of image 1, …
+   * @param next the views of the step after this one, where it {@link Trainer.prefetches}: that step must be given the same array.
    * @returns the loss before the update.
    */
-  step(views: Uint8Array, learningRate: number): number;
+  step(views: Uint8Array, learningRate: number, next?: Uint8Array | null): number;
+  /** Whether `step` makes use of `next`. */
+  readonly prefetches: boolean;
   /** Embeds `count` images, uint8 `[count, height, width, 3]`, in eval mode with the variables as they are now. */
   evaluate(images: Uint8Array, count: number): Embeddings;
   /** Finds the nearest rows of a memory bank. */
@@ -91,16 +99,32 @@ export function createTrainer(options: TrainerOptions): Trainer {
   checkOptions(options);
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture);
-  const program = compile(runtime, trainingProgram(options, runtime));
+  const prefetches = (options.prefetch ?? runtime.device === 'gpu') && accumulateSteps === 1;
+  const program = compile(runtime, trainingProgram({ ...options, prefetch: prefetches }, runtime));
   program.setState(toProgramState(options, specification));
   const search = createNeighbourSearch();
   const firstCounts = batchCounts(specification, options.parameters);
   const pixels = imageSize.height * imageSize.width * 3;
   let steps = 0;
+  let staged: Uint8Array | null = null;
+  const wholeStep = (views: Uint8Array, learningRate: number, next: Uint8Array | null): number | undefined => {
+    const inputs = { ...(staged === null ? { views } : {}), rate: Float32Array.of(learningRate) };
+    const ahead = prefetches ? next : null;
+    const outputs = program.functions['step']?.(inputs, {}, ahead ?? undefined);
+    staged = ahead;
+    return outputs?.['loss']?.values[0];
+  };
 
   return {
     device: runtime.device,
-    step(views, learningRate) {
+    prefetches,
+    step(views, learningRate, next = null) {
+      if (staged !== null && staged !== views) {
+        throw invalidField(
+          'views',
+          'got other views than those that the step before was given as next; allowed: the same array',
+        );
+      }
       if (views.length !== 2 * batchSize * pixels) {
         throw invalidField(
           'views',
@@ -112,7 +136,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
       }
       const loss =
         accumulateSteps === 1
-          ? program.functions['step']?.({ views, rate: Float32Array.of(learningRate) })['loss']?.values[0]
+          ? wholeStep(views, learningRate, next)
           : accumulatedStep(program, views, learningRate, accumulateSteps);
       steps++;
       return loss ?? Number.NaN;

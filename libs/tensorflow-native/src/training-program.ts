@@ -129,6 +129,7 @@ function stepFunction(network: Network): FunctionDefinition {
   return {
     precision,
     inputs: { views: viewsInput(network), rate: { dtype: 'float32', shape: [] } },
+    ...(options.prefetch === true ? { ahead: 'views' } : {}),
     call: (state, inputs) => {
       let updates: Tensors = {};
       const startGradient = lossScale === 1 ? undefined : tf.scalar(lossScale);

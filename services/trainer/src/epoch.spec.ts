@@ -24,10 +24,15 @@ describe('epoch', () => {
   it('adds up the losses and gives an event for every so many steps', async () => {
     const losses = [4, 2, 3, 1, 5];
     const events: RunEventBody[] = [];
-    const { progress, stopped } = await trainEpoch({ step: () => losses.shift() ?? 0 }, plan, start, {
-      ...surroundings(events),
-      batches: batches(5),
-    });
+    const { progress, stopped } = await trainEpoch(
+      { prefetches: false, step: () => losses.shift() ?? 0 },
+      plan,
+      start,
+      {
+        ...surroundings(events),
+        batches: batches(5),
+      },
+    );
     expect(progress).toMatchObject({ epochSteps: 5, lossTotal: 15, stepsCompleted: 40 });
     expect(stopped).toBe(false);
     expect(events).toMatchObject([
@@ -36,13 +41,39 @@ describe('epoch', () => {
     ]);
   });
 
+  it('hands a trainer that prefetches each batch twice: as the next one, then as the one to train on', async () => {
+    async function* drawn(): AsyncGenerator<StreamBatchesResponse> {
+      for (let batch = 0; batch < 4; batch++) {
+        yield StreamBatchesResponse.create({ batch, batchCount: 4, images: Uint8Array.of(batch) });
+      }
+    }
+    const steps = async (prefetches: boolean, until: number): Promise<(Uint8Array | null | undefined)[][]> => {
+      const calls: (Uint8Array | null | undefined)[][] = [];
+      const step = (views: Uint8Array, _rate: number, next?: Uint8Array | null): number => {
+        calls.push([views, next]);
+        return 1;
+      };
+      await trainEpoch({ prefetches, step }, plan, start, {
+        ...surroundings(),
+        batches: drawn(),
+        between: async ({ progress }) => progress.epochSteps === until,
+      });
+      return calls;
+    };
+    const [ahead, stopped, plain] = [await steps(true, -1), await steps(true, 2), await steps(false, -1)];
+    expect(ahead.map(([views]) => views?.[0])).toEqual([0, 1, 2, 3]);
+    ahead.forEach(([, next], i) => expect(next).toBe(ahead[i + 1]?.[0]));
+    expect(stopped).toHaveLength(2);
+    expect(plain.map(([views, next]) => [views?.[0], next])).toEqual([0, 1, 2, 3].map((i) => [i, undefined]));
+  });
+
   it('goes on in the middle with the same sums and events, bit for bit', async () => {
     const losses = [0.1, 0.2, 0.3, 1e-17, 0.7, 1 / 3, 5];
     const run = async (from: EpochStand, until: number) => {
       const events: RunEventBody[] = [];
       const first = from.progress.epochSteps;
       let next = first;
-      const stand = await trainEpoch({ step: () => losses[next++] ?? NaN }, plan, from, {
+      const stand = await trainEpoch({ prefetches: first % 2 === 1, step: () => losses[next++] ?? NaN }, plan, from, {
         ...surroundings(events),
         batches: batches(losses.length, first),
         between: async ({ progress }) => progress.epochSteps === until,
@@ -63,7 +94,7 @@ describe('epoch', () => {
 
   it('stops when the loss is no number, naming the step, and when cancelled', async () => {
     let calls = 0;
-    const failing = trainEpoch({ step: () => (++calls === 3 ? NaN : 1) }, plan, start, {
+    const failing = trainEpoch({ prefetches: false, step: () => (++calls === 3 ? NaN : 1) }, plan, start, {
       ...surroundings(),
       batches: batches(4),
     });
@@ -78,7 +109,11 @@ describe('epoch', () => {
       return 1;
     };
     await expect(
-      trainEpoch({ step }, plan, start, { ...surroundings(), signal: abort.signal, batches: batches(9) }),
+      trainEpoch({ prefetches: true, step }, plan, start, {
+        ...surroundings(),
+        signal: abort.signal,
+        batches: batches(9),
+      }),
     ).rejects.toMatchObject({ code: 'CANCELLED' });
     expect(steps).toBe(2);
   });

@@ -31,7 +31,7 @@ export interface EpochStand {
  * @throws KindredError CANCELLED when `signal` aborts, FAILED_PRECONDITION when the loss is no longer a number.
  */
 export async function trainEpoch(
-  trainer: Pick<Trainer, 'step'>,
+  trainer: Pick<Trainer, 'step' | 'prefetches'>,
   plan: Pick<TrainingPlan, 'batchSize' | 'logSteps'>,
   start: EpochStand,
   { batches, rate, signal, emit, between }: EpochSurroundings,
@@ -43,11 +43,11 @@ export async function trainEpoch(
   let logged = { time: performance.now(), waitedSeconds, steps: progress.epochSteps };
   let asked = performance.now();
   const elapsed = (): Elapsed => ({ seconds: (performance.now() - began) / 1000, waitedSeconds });
-  for await (const batch of batches) {
+  for await (const { batch, next } of withNext(batches, trainer.prefetches)) {
     const dataWaitSeconds = (performance.now() - asked) / 1000;
     waitedSeconds += dataWaitSeconds;
     const learningRate = rate(batch.batch, batch.batchCount);
-    const loss = trainer.step(batch.images, learningRate);
+    const loss = trainer.step(batch.images, learningRate, next?.images);
     if (!Number.isFinite(loss)) {
       const { stepsCompleted } = progress;
       throw notFinite(`the loss is ${loss} in epoch ${epoch}, step ${batch.batch} (step ${stepsCompleted} of the run)`);
@@ -83,4 +83,18 @@ export async function trainEpoch(
     asked = performance.now();
   }
   return { progress, elapsed: elapsed(), stopped: false };
+}
+
+/** Each batch, and where `looksAhead` the one after it; null: none, or not asked for. */
+async function* withNext<T>(
+  batches: AsyncIterable<T>,
+  looksAhead: boolean,
+): AsyncGenerator<{ readonly batch: T; readonly next: T | null }, void, undefined> {
+  let held: T | null = null;
+  for await (const batch of batches) {
+    if (!looksAhead) yield { batch, next: null };
+    else if (held !== null) yield { batch: held, next: batch };
+    held = batch;
+  }
+  if (looksAhead && held !== null) yield { batch: held, next: null };
 }

@@ -371,11 +371,12 @@ export const rows: readonly OperationRow[] = [
 ];
 
 /**
- * What a graph is made of around the operations: constants, inputs, outputs and variables, which have no form of their own outside
- * a graph, and the optimizer's operation, which has. `operation-table.spec.ts` compares what they carry.
+ * What a graph is made of around the operations: constants, inputs, outputs, variables and the staging area (`prefetch.spec.ts`), which have
+ * no form of their own outside a graph, and the optimizer's operation, which has. `operation-table.spec.ts` compares what they carry.
  */
 export const plumbing: readonly string[] = [
   ...['Const', 'VarHandleOp dtype=1', 'ReadVariableOp dtype=1', 'AssignVariableOp dtype=1', 'DeepCopy T=1'],
+  ...['Stage dtypes=[4]', 'Unstage dtypes=[4]', 'DeepCopy T=4', 'EnsureShape T=4'],
   ...['Placeholder dtype=1', 'Placeholder dtype=4', 'Identity T=1', 'Identity T=3'],
   ...['ResourceApplyMomentum T=1 use_locking=false use_nesterov=false'],
   ...['ResourceApplyMomentum T=1 use_locking=false use_nesterov=true'],
