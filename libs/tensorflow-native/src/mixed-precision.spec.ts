@@ -166,19 +166,36 @@ describe('a trainer in 16 bits', () => {
     expect(() => createTrainer({ ...options, precision: 'float16', lossScale: 0 })).toThrow(refused);
   });
 
-  it('learns over 300 steps as float32 does, within what another start changes', () => {
+  it('learns over 300 steps as float32 does, within the noise of its starts', { timeout: 600_000 }, () => {
     const batches = Array.from({ length: 300 }, (_, step) => drawnViews(step));
-    const curve = (precision: Precision, seed: number): number[] => {
-      const trainer = createTrainer({ ...options, precision, parameters: initialParameters(architecture, seed) });
+    const starts = [1, 2, 3];
+    const curves = starts.map((seed) => {
+      const parameters = initialParameters(architecture, seed);
+      const trainer = createTrainer({ ...options, precision: 'bfloat16', parameters });
       const losses = batches.map((batch) => trainer.step(batch, 0.01));
       trainer.dispose();
       return Array.from({ length: 15 }, (_, window) => mean(losses.slice(20 * window, 20 * window + 20)));
-    };
-    const [own, reference, other] = [curve('bfloat16', 1), curve('float32', 1), curve('float32', 2)];
-    expect(distance(own, reference)).toBeLessThan(distance(other, reference));
-    expect(own.at(-1)).toBeLessThan((own[0] ?? 0) / 2);
-  }, 120_000);
+    });
+    const average = float32Band.means.map((_, window) => mean(curves.map((curve) => curve[window] ?? NaN)));
+    // Four standard errors of the difference between a mean of eight starts and one of three: 0.44, a quarter of what is learnt.
+    const allowed = 4 * float32Band.deviation * Math.sqrt(1 / float32Band.starts + 1 / starts.length);
+    average.forEach((loss, window) => {
+      const difference = Math.abs(loss - (float32Band.means[window] ?? NaN));
+      expect(difference, `steps ${20 * window + 1} to ${20 * window + 20}`).toBeLessThan(allowed);
+    });
+    expect((average[0] ?? NaN) - (average.at(-1) ?? NaN)).toBeGreaterThan(3 * allowed);
+  });
 });
+
+/**
+ * Losses of this trainer in float32, recorded: means of 20 steps at a time over eight starts (seeds 1 to 8), and the standard deviation
+ * between starts, pooled over the 15 windows. Starts and rounding are amplified alike, so the band does not belong to one processor.
+ */
+const float32Band = {
+  starts: 8,
+  deviation: 0.162,
+  means: [2.49, 2.023, 1.869, 1.707, 1.48, 1.404, 1.34, 1.226, 1.139, 1.014, 1.05, 0.924, 0.908, 0.829, 0.834],
+};
 
 /** To the nearest number of 8 bits of precision, halves to the even one. */
 function toBfloat16(value: number): number {
@@ -188,10 +205,6 @@ function toBfloat16(value: number): number {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function distance(a: readonly number[], b: readonly number[]): number {
-  return mean(a.map((value, i) => Math.abs(value - (b[i] ?? NaN))));
 }
 
 function cosine(a: Float32Array, b: Float32Array): number {
