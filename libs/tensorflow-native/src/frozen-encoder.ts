@@ -15,7 +15,8 @@ import { foldBatchNorm } from './fold-batch-norm.js';
 import { createInferenceOperations } from './inference-operations.js';
 import { loadTensorFlow } from './runtime.js';
 import type { Embeddings } from './embedding-function.js';
-import type { TensorFlowOptions } from './runtime.js';
+import type { FrozenValues, ProgramDefinition } from './program-definition.js';
+import type { TensorFlowOptions, TensorFlowRuntime } from './runtime.js';
 
 /** What a frozen encoder is made from. */
 export interface FrozenEncoderOptions {
@@ -53,23 +54,7 @@ export function createFrozenEncoder(options: FrozenEncoderOptions): FrozenEncode
   checkNormalisation(normalisation);
   checkImageSize(architecture, side, side);
   const runtime = loadTensorFlow(options.tensorFlow);
-  const folded = foldBatchNorm(architecture, parameters);
-  const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
-  const operations = createInferenceOperations(runtime);
-  const shape = [-1, side, side, 3];
-  const program = compile(runtime, {
-    state: {},
-    frozen: Object.fromEntries(
-      specification.map(({ name, shape: size, kind }) => [
-        name,
-        {
-          shape: tensorFlowShape(size, kind),
-          values: toTensorFlowLayout(folded[name] as Float32Array, size, kind),
-        },
-      ]),
-    ),
-    functions: { embed: embeddingFunction(architecture, normalisation, operations, runtime.backend, shape) },
-  });
+  const program = compile(runtime, frozenEncoderProgram(options, runtime));
   const run = (images: Uint8Array, batch: number): Embeddings =>
     toEmbeddings(program.functions['embed']?.({ images }, { images: [batch, side, side, 3] }) ?? {}, batch);
   for (const size of batchSizes) run(new Uint8Array(size * side * side * 3), size);
@@ -89,4 +74,20 @@ export function createFrozenEncoder(options: FrozenEncoderOptions): FrozenEncode
     },
     dispose: () => program.dispose(),
   };
+}
+
+/** The network with its BatchNorms folded into its convolutions as a program: function `embed` over constants. */
+export function frozenEncoderProgram(
+  { architecture, parameters, normalisation, side }: FrozenEncoderOptions,
+  runtime: TensorFlowRuntime,
+): ProgramDefinition {
+  const folded = foldBatchNorm(architecture, parameters);
+  const specification = modelSpecification(architecture).filter(({ kind }) => kind !== 'batch-count');
+  const operations = createInferenceOperations(runtime);
+  const frozen = specification.map(({ name, shape, kind }): [string, FrozenValues] => [
+    name,
+    { shape: tensorFlowShape(shape, kind), values: toTensorFlowLayout(folded[name] as Float32Array, shape, kind) },
+  ]);
+  const embed = embeddingFunction(architecture, normalisation, operations, runtime.backend, [-1, side, side, 3]);
+  return { state: {}, frozen: Object.fromEntries(frozen), functions: { embed } };
 }

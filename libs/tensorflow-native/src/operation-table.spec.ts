@@ -1,9 +1,10 @@
 // One row an operation: the same bits in a compiled graph as when it is run alone, and no operation without a row. What
 // TensorFlow's optimizer makes of operations that stand together is compared over whole functions (`compile.spec.ts`).
-import { createArchitecture } from '@kindred/simclr';
+import { createArchitecture, initialParameters } from '@kindred/simclr';
 import { describe, expect, it } from 'vitest';
 import { compile } from './compile.js';
 import { encoderProgram } from './encoder.js';
+import { frozenEncoderProgram } from './frozen-encoder.js';
 import { lowTypes } from './mixed-precision.js';
 import { attribute, attributeTypes, dataTypes } from './native.js';
 import { nearestProgram } from './neighbour-search.js';
@@ -105,6 +106,11 @@ function compiledPrograms(): ProgramDefinition[] {
       runtime,
     );
   };
+  const frozen = (architecture: Architecture): ProgramDefinition => {
+    const parameters = initialParameters(architecture, 1);
+    const side = architecture.form === 'stl' ? 96 : 32;
+    return frozenEncoderProgram({ architecture, parameters, normalisation, side, batchSizes: [1] }, runtime);
+  };
   const lars = { kind: 'lars', ...momentum } as const;
   return [
     training({ width: 4 }, { ...momentum, nesterov: true }),
@@ -116,9 +122,11 @@ function compiledPrograms(): ProgramDefinition[] {
       training({ width: 4, form: 'stl' }, momentum, { precision }),
       training({ width: 8 }, lars, { precision, accumulateSteps: 2 }),
     ]),
-    ...(['cifar', 'stl'] as const).map((form) =>
+    ...(['cifar', 'stl', 'imagenet'] as const).map((form) =>
       encoderProgram(createArchitecture({ width: 32, form }), normalisation, runtime),
     ),
+    training({ width: 16, form: 'imagenet' }, momentum),
+    ...(['cifar', 'stl', 'imagenet'] as const).map((form) => frozen(createArchitecture({ width: 32, form }))),
     nearestProgram(runtime, 40, 16, 5),
   ];
 }

@@ -143,6 +143,9 @@ const convolutions: readonly OperationRow[] = [
     strided.map(([c, d]) => [drawn(6, 9, 8, c), drawn(3, 3, c, d)]),
     { typed: [0, 1] },
   ),
+  row('Conv2D', convolution(2, 'EXPLICIT', [0, 0, 3, 3, 3, 3, 0, 0]), [[drawn(6, 19, 18, 3), drawn(7, 7, 3, 16)]], {
+    typed: [0, 1],
+  }),
   row(
     'Conv2D',
     convolution(2, 'VALID'),
@@ -307,9 +310,9 @@ const reductions: readonly OperationRow[] = [
   ),
 ];
 
-const pool = [
+const pool = (size: number): OpAttribute[] => [
   float,
-  attribute.ints('ksize', [1, 2, 2, 1]),
+  attribute.ints('ksize', [1, size, size, 1]),
   attribute.ints('strides', [1, 2, 2, 1]),
   attribute.string('padding', 'VALID'),
   layout,
@@ -356,8 +359,13 @@ const shapes: readonly OperationRow[] = [
     { outputs: 2 },
   ),
   row('Unpack', [int('num', 2), float, int('axis', 1)], [[drawn(12, 2, 40)]], { outputs: 2 }),
-  row('MaxPool', pool, [[positive(3, 10, 8, 16)]], { typed: [0] }),
-  row('MaxPoolGrad', pool, [[positive(3, 10, 8, 16), positive(3, 5, 4, 16), drawn(3, 5, 4, 16)]], { typed: [0, 1, 2] }),
+  // Windows beside each other as in the STL stem, and such that overlap as in ImageNet's.
+  ...[2, 3].flatMap((size) => [
+    row('MaxPool', pool(size), [[positive(3, 11, 9, 16)]], { typed: [0] }),
+    row('MaxPoolGrad', pool(size), [[positive(3, 11, 9, 16), positive(3, 5, 4, 16), drawn(3, 5, 4, 16)]], {
+      typed: [0, 1, 2],
+    }),
+  ]),
 ];
 
 /** TensorFlow's own operations. */
