@@ -1,14 +1,20 @@
 // The keys of an experiment file: those of the reference's pretext configurations, and a few of ours with defaults.
+import { isDatasetReference } from '@kindred/lineage';
 import { z } from 'zod';
 import { contradictionsIn, defaultMomentum } from './contradictions.js';
-import { flag, number, numbers, text, whole, word } from './values.js';
+import { flag, number, numbers, text, whole, word, wordOr } from './values.js';
 
 const normalize = z.strictObject({
   mean: numbers(3, () => true, 'three numbers, for red, green and blue'),
   std: numbers(3, (value) => value > 0, 'three numbers above 0, for red, green and blue'),
 });
 
-const datasetName = word('cifar-10', 'cifar-20', 'stl-10', 'folder', 'drawn');
+/** Ours: `folder`, `drawn`, and datasets that were pushed to the artifact store. */
+const datasetName = wordOr(
+  ['cifar-10', 'cifar-20', 'stl-10', 'folder', 'drawn'],
+  isDatasetReference,
+  "'artifact:NAME' or 'artifact:NAME@HASH'",
+);
 const probability = number({ min: 0, max: 1 });
 
 /** Schema of an experiment. Names and meanings are the reference's (`configs/pretext/*.yml`); "ours" marks additions. */

@@ -37,6 +37,16 @@ export function word<T extends string>(...allowed: readonly T[]): z.ZodType<T> {
   return checked<T>((value) => allowed.includes(value as T), allowed.map((name) => `'${name}'`).join(', '));
 }
 
+/** One of a few words, or a text of a form that `allowed` describes. */
+export function wordOr<T extends string, F extends string>(
+  words: readonly T[],
+  isForm: (value: string) => value is F,
+  allowed: string,
+): z.ZodType<T | F> {
+  const holds = (value: unknown): boolean => words.includes(value as T) || (typeof value === 'string' && isForm(value));
+  return checked<T | F>(holds, [...words.map((name) => `'${name}'`), allowed].join(', '));
+}
+
 /** A list of numbers of a given length (or any length when `length` is null). */
 export function numbers(length: number | null, each: (value: number) => boolean, allowed: string): z.ZodType<number[]> {
   const holds = (value: unknown): boolean =>

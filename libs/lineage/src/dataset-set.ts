@@ -77,6 +77,19 @@ export function isDatasetArtifact(name: string): boolean {
   return name.startsWith(prefix);
 }
 
+/** Whether a text is `artifact:NAME` or `artifact:NAME@HASH`, well-formed. */
+export function isDatasetReference(text: string): text is `artifact:${string}` {
+  const [name = '', hash, ...more] = text.slice(prefix.length).split('@');
+  return (
+    isDatasetArtifact(text) && nameForm.test(name) && more.length === 0 && (hash === undefined || hashForm.test(hash))
+  );
+}
+
+/** The name alone of `artifact:NAME` or `artifact:NAME@HASH`; any other text as it is. */
+export function datasetBaseName(text: string): string {
+  return isDatasetReference(text) ? (text.slice(prefix.length).split('@')[0] ?? '') : text;
+}
+
 /** Returns `name` if a dataset may be pushed under it. @throws KindredError INVALID_ARGUMENT otherwise. */
 export function checkedDatasetName(name: string, field: string): string {
   if (nameForm.test(name)) return name;
@@ -88,10 +101,9 @@ export function checkedDatasetName(name: string, field: string): string {
 
 /** Parses `artifact:NAME` or `artifact:NAME@HASH`. @throws KindredError INVALID_ARGUMENT for anything else. */
 export function parseDatasetArtifact(text: string, field: string): DatasetArtifactReference {
-  const [name = '', hash, ...more] = text.slice(prefix.length).split('@');
-  if (isDatasetArtifact(text) && nameForm.test(name) && more.length === 0) {
-    if (hash === undefined) return { name, hash: null };
-    if (hashForm.test(hash)) return { name, hash };
+  if (isDatasetReference(text)) {
+    const [name = '', hash = null] = text.slice(prefix.length).split('@');
+    return { name, hash };
   }
   throw invalidField(field, `got '${text}'; allowed: artifact:NAME, or artifact:NAME@ and 8 to 64 hexadecimal digits`);
 }

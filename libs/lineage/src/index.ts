@@ -26,11 +26,13 @@ export type { WatchModelOptions } from './watch-model.js';
 // Datasets
 export {
   checkedDatasetName,
+  datasetBaseName,
   datasetPushPrefix,
   datasetSetKey,
   datasetSetSchema,
   datasetShardKey,
   isDatasetArtifact,
+  isDatasetReference,
   parseDatasetArtifact,
   pinnedDatasetArtifact,
   readDatasetSet,

@@ -3,6 +3,7 @@ import type { ArtifactStore } from '@kindred/artifact-store';
 import {
   codeVersion,
   createModelRegistry,
+  datasetBaseName,
   readManifest,
   writeManifest,
   type ManifestFile,
@@ -28,8 +29,7 @@ export interface ModelOrigin {
 
 /** The name that the models of this experiment are versions of, e.g. `simclr-cifar-10`. */
 export function modelName({ setup, train_db_name: dataset }: RunSpecification['experiment']): string {
-  const of = dataset.replace(/^artifact:/, '').replace(/@.*$/, '');
-  return `${setup}-${of}`;
+  return `${setup}-${datasetBaseName(dataset)}`;
 }
 
 /** Writes the manifest of a run's model and registers it as the next version of its name. Doing so again changes nothing. */

@@ -12,6 +12,8 @@ export interface DataFolder {
   readonly artifacts: string;
   /** Fetched data sets; the first data root of the data-augmentation service. */
   readonly datasets: string;
+  /** Shards of pushed data sets, as the data-augmentation service keeps them. */
+  readonly shardCache: string;
   readonly lockFile: string;
   readonly servicesFile: string;
   /** Data and credentials of the folder's own MinIO. */
@@ -45,6 +47,7 @@ export function dataFolder(path: string, store?: string): DataFolder {
     artifacts: store === undefined ? join(root, 'artifacts') : absoluteStore(store),
     minio: join(root, 'minio'),
     datasets: join(root, 'datasets'),
+    shardCache: join(root, 'shard-cache'),
     lockFile: join(root, 'services.lock'),
     servicesFile: join(root, 'services.json'),
     logFile: (program) => join(root, 'logs', `${program}.log`),

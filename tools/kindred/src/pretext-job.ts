@@ -1,5 +1,6 @@
 // The main job, through the services' public calls only: train, embed, mine, collect.
 import { readExperiment, type Experiment } from '@kindred/experiment';
+import { isDatasetArtifact } from '@kindred/lineage';
 import { RunState, type Run } from '@kindred/protocol/training';
 import { datasetReferences } from './dataset-references.js';
 import { embedAndMine, type NeighborResult } from './neighbor-steps.js';
@@ -67,8 +68,8 @@ async function train(session: Session, { runId, start }: PretextRequest, onBegun
   const { training, output, signal } = session;
   if (start === null) await resume(session, runId);
   else {
-    await checkDatasets(session, start);
-    await session.persist(() => training.startRun({ runId, ...start }, { signal }));
+    const overrides = { ...start.overrides, ...(await checkDatasets(session, start)) };
+    await session.persist(() => training.startRun({ runId, ...start, overrides }, { signal }));
   }
   onBegun();
   output.event('run', { runId });
@@ -81,12 +82,27 @@ async function train(session: Session, { runId, start }: PretextRequest, onBegun
   }
 }
 
-/** Opens both splits before a run is made of them: what is missing or broken is said at once and leaves no failed run. */
-async function checkDatasets(session: Session, start: NonNullable<PretextRequest['start']>): Promise<void> {
+/**
+ * Opens both splits before a run is made of them: what is missing or broken is said at once and leaves no failed run.
+ * Returns overrides that pin pushed data sets to the content that they have now: the run keeps it, whatever its name stands
+ * for later.
+ */
+async function checkDatasets(
+  session: Session,
+  start: NonNullable<PretextRequest['start']>,
+): Promise<Record<string, string>> {
   const experiment = readExperiment({ text: start.experiment, overrides: start.overrides });
-  for (const dataset of Object.values(datasetReferences(experiment, start.dataRoot))) {
-    await session.persist(() => session.augmentation.getDataset({ dataset }, { signal: session.signal }));
+  const pinned: Record<string, string> = {};
+  const references = datasetReferences(experiment, start.dataRoot);
+  for (const [key, dataset] of [
+    ['train_db_name', references.train],
+    ['val_db_name', references.validation],
+  ] as const) {
+    const call = () => session.augmentation.getDataset({ dataset }, { signal: session.signal });
+    const { description } = await session.persist(call);
+    if (isDatasetArtifact(dataset.name)) pinned[key] = description?.dataset?.name ?? dataset.name;
   }
+  return pinned;
 }
 
 async function resume(session: Session, runId: string): Promise<void> {

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { openStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
+import { datasetBaseName } from '@kindred/lineage';
 import type { Environment } from '@kindred/experiment';
 import { table, type Output } from './output.js';
 import type { PretextResult } from './pretext-job.js';
@@ -104,7 +105,7 @@ export async function resultsFolderFor(
   dataset: string,
 ): Promise<string | null> {
   if (/^\/?path\//.test(environment.root_dir)) return null;
-  const folder = join(environment.root_dir, dataset, 'pretext');
+  const folder = join(environment.root_dir, datasetBaseName(dataset), 'pretext');
   try {
     await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK);

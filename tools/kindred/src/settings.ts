@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { KindredError, invalidField } from '@kindred/errors';
+import { datasetBaseName } from '@kindred/lineage';
 
 /** Longest run id: an index id is the run's id and `-train`, at most 63 characters. */
 const maxRunIdLength = 57;
@@ -50,7 +51,11 @@ export function parseRunId(option: string, value: string): string {
 /** An id for a new run: made here, so that asking again for it after a lost answer starts nothing twice. */
 export function newRunId(dataset: string, now: Date = new Date()): string {
   const stamp = now.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
-  return `simclr-${dataset}-${stamp}-${randomBytes(2).toString('hex')}`;
+  // A pushed data set's name may be longer than a run id, and have dots.
+  const name = datasetBaseName(dataset)
+    .replace(/[^a-z0-9-]/g, '-')
+    .slice(0, maxRunIdLength - 30);
+  return `simclr-${name}-${stamp}-${randomBytes(2).toString('hex')}`;
 }
 
 /** The text of a file that an option names. @throws KindredError NOT_FOUND naming both. */

@@ -158,6 +158,7 @@ function serviceEnvironment(
     ...process.env,
     KINDRED_ARTIFACT_STORE: store,
     KINDRED_DATA_AUGMENTATION_ROOTS: [folder.datasets, ...dataRoots].join(':'),
+    KINDRED_DATA_AUGMENTATION_SHARD_CACHE: folder.shardCache,
   };
   for (const name of serviceNames) {
     environment[serviceAddressVariable(name).replace(/_ADDR$/, '_HOST')] = host;

@@ -2,7 +2,9 @@
 import type { Command } from 'commander';
 import { datasetDescriptions, datasetNames, isDatasetName } from '@kindred/datasets';
 import { invalidField } from '@kindred/errors';
+import { isDatasetArtifact } from '@kindred/lineage';
 import { Split } from '@kindred/protocol/augmentation';
+import { addDatasetPush } from './dataset-push.js';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { fetchWithProgress } from '../fetch-progress.js';
 import { table } from '../output.js';
@@ -21,7 +23,7 @@ interface FetchOptions extends ShowOptions {
 
 /** Adds the commands. */
 export function addDataset(program: Command): void {
-  const dataset = program.command('dataset').description('list, show or fetch data sets');
+  const dataset = program.command('dataset').description('list, show, fetch or push data sets');
   dataset
     .command('list', { isDefault: true })
     .description('list the data sets that can be read, and those found in DATA/datasets')
@@ -36,8 +38,11 @@ export function addDataset(program: Command): void {
             found.has(name) ? 'ready' : canFetch ? 'can be fetched' : 'needs --data-dir',
             title,
           ]);
+          const pushed = [...found].filter(isDatasetArtifact).sort();
+          rows.push(...pushed.map((name) => [name, 'ready', 'pushed to the artifact store']));
           for (const line of table(rows)) output.text(line);
-          output.result({ datasets: datasetDescriptions.map((known) => ({ ...known, ready: found.has(known.name) })) });
+          const known = datasetDescriptions.map((one) => ({ ...one, ready: found.has(one.name) }));
+          output.result({ datasets: [...known, ...pushed.map((name) => ({ name, ready: true }))] });
         }),
       );
     });
@@ -48,7 +53,7 @@ export function addDataset(program: Command): void {
     .action((name: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<ShowOptions>();
       return runCommand(options, (context) => {
-        checkName(name);
+        if (!isDatasetArtifact(name)) checkName(name);
         const root = dataRootOf(options.dataDir);
         return withAugmentation({ ...context, dataRoots: root === '' ? [] : [root] }, (session) =>
           show(session, name, root),
@@ -70,6 +75,7 @@ export function addDataset(program: Command): void {
         await fetchWithProgress(name, { root, url, sha256, signal: interruption.signal }, output);
       });
     });
+  addDatasetPush(dataset);
 }
 
 async function withAugmentation(
