@@ -67,7 +67,7 @@ export interface TrainingPlan {
 /** Most images a batch in evaluation; large enough for full speed, small enough for the paper's network on 96×96 images. */
 const maxEvaluationBatch = 256;
 
-/** Sides of the images of each data set; a folder's may be of any size. */
+/** Sides of the images of each data set; a folder's, or a pushed one's, may be of any size. */
 const imageSides: Readonly<Record<Experiment['train_db_name'], number | null>> = {
   'cifar-10': 32,
   'cifar-20': 32,
@@ -127,7 +127,7 @@ export function createPlan({ experiment, seed, dataRoot }: RunSpecification): Tr
     // The reference normalises views and validation images each with their own constants; one network serves both.
     normalisation: normalize,
     cropSize,
-    imageSide: imageSides[experiment.train_db_name],
+    imageSide: imageSides[experiment.train_db_name] ?? null,
     optimizer: optimizerOf(experiment),
     baseRate: experiment.optimizer_kwargs.lr,
     schedule: { ...scheduleOf(experiment), ...warmUpOf(experiment) },

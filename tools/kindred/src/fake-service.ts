@@ -168,7 +168,6 @@ function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
     listModels: async () => ({ models: [] }),
     loadModel: async () => ({}),
     unloadModel: async () => ({}),
-    getInfo: async () => ({}),
   });
 }
 
