@@ -16,8 +16,11 @@ export interface IssuedCertificate {
 export interface CertificateAuthority {
   /** PEM file of the authority's own certificate. */
   readonly caFile: string;
-  /** Issues a certificate for `localhost` and 127.0.0.1, or for other `names`; issued again under one name, it replaces the files. */
-  issue(name: string, names?: readonly string[]): Promise<IssuedCertificate>;
+  /**
+   * Issues a certificate for `localhost` and 127.0.0.1, or for other `names`, valid until tomorrow or `notAfter`; issued
+   * again under one name, it replaces the files.
+   */
+  issue(name: string, names?: readonly string[], notAfter?: Date): Promise<IssuedCertificate>;
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -40,7 +43,7 @@ export async function createCertificateAuthority(folder: string): Promise<Certif
   writeFileSync(caFile, own.toString('pem'));
   return {
     caFile,
-    async issue(name, names = ['localhost', '127.0.0.1']) {
+    async issue(name, names = ['localhost', '127.0.0.1'], notAfter = lifetime.notAfter) {
       const leaf = await newKeys();
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${name}`,
@@ -49,7 +52,8 @@ export async function createCertificateAuthority(folder: string): Promise<Certif
         publicKey: leaf.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: algorithm,
-        ...lifetime,
+        notBefore: new Date(Math.min(Number(lifetime.notBefore), Number(notAfter) - day)),
+        notAfter,
         extensions: [
           new x509.SubjectAlternativeNameExtension(
             names.map((value) => ({ type: /^[\d.]+$/.test(value) ? ('ip' as const) : ('dns' as const), value })),

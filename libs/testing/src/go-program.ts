@@ -10,7 +10,9 @@ const unreachableCode = 5;
  * The path of a program that `tools/setup` can build (minutes for the largest, once a machine); null, with a loud line,
  * where the registry cannot be reached: tests of it are then skipped.
  */
-export async function goProgram(name: 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz'): Promise<string | null> {
+export async function goProgram(
+  name: 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz',
+): Promise<string | null> {
   const script = join(checkoutRoot(), 'tools/setup/go-program.mjs');
   const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'pipe', 'inherit'] });
   let path = '';

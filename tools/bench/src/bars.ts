@@ -25,6 +25,10 @@ export const bars: Readonly<Record<string, Bar>> = {
   'embed-overload': { of: 'ratio', must: 'atLeast', value: 0.95 },
   'embed-overload-refusal': { of: 'ours', must: 'atMost', value: 50 },
   'embed-overload-memory': { of: 'ratio', must: 'atMost', value: 1.1 },
+  'artifact-put': { of: 'ratio', must: 'atLeast', value: 0.8 },
+  'artifact-get': { of: 'ratio', must: 'atLeast', value: 0.8 },
+  'artifact-memory-put': { of: 'ours', must: 'atMost', value: 200 },
+  'artifact-memory-get': { of: 'ours', must: 'atMost', value: 200 },
   'compile-seconds': { of: 'ours', must: 'atMost', value: 3 },
 };
 

@@ -13,5 +13,8 @@ export const minedVectorsEntry = workerEntry(import.meta.url, 'mined-vectors');
 /** Entry of the suite `compile`. */
 export const compiledStepEntry = workerEntry(import.meta.url, 'compiled-step');
 
+/** Entry of the suite `artifacts`. */
+export const storedObjectEntry = workerEntry(import.meta.url, 'stored-object');
+
 /** Entry of the suite `embedding`: the network without a service. */
 export const frozenForwardEntry = workerEntry(import.meta.url, 'frozen-forward');

@@ -1,5 +1,6 @@
 // Which suites there are, and which ones a name means.
 import { KindredError } from '@kindred/errors';
+import { artifactsSuite } from './artifacts.js';
 import { augmentationSuite } from './augmentation.js';
 import { compileSuite } from './compilation.js';
 import { embeddingLoadSuite, embeddingThroughputSuite } from './embedding.js';
@@ -23,7 +24,7 @@ const trainingSuites: readonly Suite[] = [
 const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLoadSuite];
 
 /** All suites, in the order in which they run. */
-export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites];
+export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites, artifactsSuite];
 
 /** Names that mean several suites. */
 export const groups = [
