@@ -1,4 +1,4 @@
-// Mining for Node: the class `Mining`, whose calls are synchronous, and the names of the kernels that this processor runs.
+// What Node sees: the class `Mining`, whose calls are synchronous, the names of its kernels, and what vectors.cc has.
 #include <napi.h>
 #include <omp.h>
 #include <cmath>
@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 #include "mining.h"
+#include "vectors.h"
 
 namespace {
 
@@ -102,6 +103,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto names = Napi::Array::New(env, kernels.size());
   for (size_t i = 0; i < kernels.size(); i++) names.Set(static_cast<uint32_t>(i), kernels[i].name);
   exports.Set("kernels", names);
+  kindred::InitVectors(env, exports);
   return exports;
 }
 

@@ -35,7 +35,7 @@ Mining::Mining(size_t rows, size_t dimension, size_t k, const Kernel &kernel, si
       places_(RoundUp(rows, kernel.columns)),
       block_places_(BlockPlaces(rows, dimension, threads, kernel.columns)),
       blocks_((places_ + block_places_ - 1) / block_places_),
-      table_(rows, places_, k) {
+      table_(rows, places_, rows, k) {
   const size_t bytes = RoundUp(places_ * dimension * sizeof(float), kAlignment);
   panels_.reset(static_cast<float *>(std::aligned_alloc(kAlignment, bytes)));
   if (!panels_) throw std::bad_alloc();

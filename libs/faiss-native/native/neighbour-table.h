@@ -14,9 +14,11 @@ class NeighbourTable {
  public:
   static constexpr int32_t kNobody = std::numeric_limits<int32_t>::max();
 
-  // `places` is at least `rows`; places beyond `rows` are padding, for which no score is ever good enough.
-  NeighbourTable(size_t rows, size_t places, size_t k)
+  // `places` is at least `rows`; places beyond `rows` are padding, for which no score is ever good enough. Positions from
+  // `candidates` on are padding too.
+  NeighbourTable(size_t rows, size_t places, size_t candidates, size_t k)
       : rows_(rows),
+        candidates_(candidates),
         k_(k),
         scores_(rows * k, -std::numeric_limits<float>::infinity()),
         positions_(rows * k, kNobody),
@@ -29,13 +31,22 @@ class NeighbourTable {
 
   // Considers a neighbour of `row`. A heap with the worst of the best on top: most candidates cost one comparison.
   void Offer(size_t row, float score, size_t position) {
-    if (row >= rows_ || position >= rows_) return;
+    if (row >= rows_ || position >= candidates_) return;
     float *scores = scores_.data() + row * k_;
     int32_t *positions = positions_.data() + row * k_;
     const auto place = static_cast<int32_t>(position);
     if (!Worse(scores[0], positions[0], score, place)) return;
     Sink(scores, positions, k_, score, place);
     bars_[row] = scores[0];
+  }
+
+  // Considers all that another table of the same rows has found.
+  void Merge(const NeighbourTable &other) {
+    for (size_t row = 0; row < rows_; row++) {
+      for (size_t i = row * k_; i < (row + 1) * k_; i++) {
+        if (other.positions_[i] != kNobody) Offer(row, other.scores_[i], static_cast<size_t>(other.positions_[i]));
+      }
+    }
   }
 
   // Writes row `row`'s neighbours, best first. False when a place stayed empty, which only a product that is no number causes.
@@ -73,6 +84,7 @@ class NeighbourTable {
   }
 
   size_t rows_;
+  size_t candidates_;
   size_t k_;
   std::vector<float> scores_;
   std::vector<int32_t> positions_;

@@ -37,7 +37,8 @@ function isAlive(notes: ReferenceNotes, { kind, id, inputs, files }: Manifest): 
       return models.length === 0 || models.some(isThere);
     }
     case 'index':
-      return notes.indexes.has(id);
+      // A collection's points lie on the service's own disk: of one that has mined its files stay until they are deleted.
+      return notes.indexes.has(id) || files.every(({ key }) => !key.startsWith('indexes/'));
     case 'dataset':
       return true;
   }

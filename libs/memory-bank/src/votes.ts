@@ -6,6 +6,10 @@ export interface ClassShare {
   readonly label: number;
   /** 0 to 1; all shares of one vote add up to 1. */
   readonly share: number;
+  /** Sum of its voters' weights, each exp((similarity - largest similarity) / temperature). */
+  readonly weight: number;
+  /** Neighbours that voted for it. */
+  readonly voters: number;
 }
 
 /** The outcome of one query's vote. */
@@ -60,16 +64,17 @@ export function distinctLabels(labels: Int32Array): number[] {
 function vote(scores: Float32Array, labels: Int32Array, start: number, k: number, temperature: number): Vote {
   let best = -Infinity;
   for (let i = start; i < start + k; i++) if (labels[i]! >= 0 && scores[i]! > best) best = scores[i]!;
-  const weights = new Map<number, number>();
+  const weights = new Map<number, { weight: number; voters: number }>();
   let all = 0;
   for (let i = start; i < start + k; i++) {
     const label = labels[i]!;
     if (label < 0) continue;
     const weight = Math.exp((scores[i]! - best) / temperature);
-    weights.set(label, (weights.get(label) ?? 0) + weight);
+    const votes = weights.get(label) ?? { weight: 0, voters: 0 };
+    weights.set(label, { weight: votes.weight + weight, voters: votes.voters + 1 });
     all += weight;
   }
-  const shares = [...weights].map(([label, weight]) => ({ label, share: weight / all }));
+  const shares = [...weights].map(([label, votes]) => ({ label, share: votes.weight / all, ...votes }));
   shares.sort((a, b) => b.share - a.share || a.label - b.label);
   return { label: shares[0]?.label ?? -1, shares };
 }

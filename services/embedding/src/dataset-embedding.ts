@@ -140,12 +140,12 @@ async function* upsertRequests(
   indexId: string,
   { features, labels }: Table,
   dimension: number,
-): AsyncGenerator<UpsertRequest> {
+): AsyncGenerator<Partial<UpsertRequest>> {
   const rows = Math.max(1, Math.floor(upsertBytes / (dimension * 4)));
   for (let start = 0; start < labels.length; start += rows) {
     const end = Math.min(labels.length, start + rows);
     yield {
-      indexId,
+      collection: indexId,
       ids: bytesOf(BigUint64Array.from({ length: end - start }, (_, i) => BigInt(start + i))),
       vectors: bytesOf(features.subarray(start * dimension, end * dimension)),
       labels: bytesOf(labels.subarray(start, end)),

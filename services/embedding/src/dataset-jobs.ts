@@ -84,16 +84,15 @@ async function sizeOf({ augmentation }: Peers, dataset: DatasetReference): Promi
 }
 
 async function checkIndex({ neighbors }: Peers, indexId: string, dimension: number): Promise<void> {
-  const { index } = await neighbors.getIndex({ indexId });
-  if (index?.dimension === dimension) return;
+  const { collection } = await neighbors.getCollection({ collection: indexId });
+  const found = collection?.config?.dimension ?? 0;
+  if (found === dimension) return;
   throw new KindredError(
     'INVALID_ARGUMENT',
-    `index '${indexId}' holds vectors of ${index?.dimension ?? 0} numbers; this model gives ${dimension}`,
+    `collection '${indexId}' holds vectors of ${found} numbers; this model gives ${dimension}`,
     {
-      violations: [
-        { field: 'index_id', description: `got an index of dimension ${index?.dimension ?? 0}; allowed: ${dimension}` },
-      ],
-      resource: { type: 'index', name: indexId },
+      violations: [{ field: 'index_id', description: `got a collection of dimension ${found}; allowed: ${dimension}` }],
+      resource: { type: 'collection', name: indexId },
     },
   );
 }

@@ -1,7 +1,7 @@
-// Classifies queries by the votes of their nearest vectors.
+// Classifies queries by the votes of their nearest points.
 import { KindredError } from '@kindred/errors';
 import { voteByNeighbours, type Vote } from '@kindred/memory-bank';
-import type { VectorIndex } from './vector-index.js';
+import type { Collection, SearchQuery } from './engine/engine.js';
 
 /** The reference's number of voters and temperature (SCAN's memory bank), taken where a request says 0. */
 const defaults = { k: 100, temperature: 0.1 } as const;
@@ -20,30 +20,30 @@ export function voteSettings(k: number, temperature: number): VoteSettings {
 }
 
 /**
- * One vote a query, [n, dimension]. Unlabelled vectors among the nearest do not vote; with none but those, the label is -1.
- * FAILED_PRECONDITION when the index holds no labels.
+ * One vote a query. Unlabelled points among the nearest do not vote; with none but those, the label is -1. With the metric L2
+ * the similarity is minus the squared distance. FAILED_PRECONDITION when the collection holds no labels.
  */
 export async function classify(
-  index: VectorIndex,
-  queries: Float32Array,
-  settings: VoteSettings,
+  collection: Collection,
+  query: SearchQuery,
+  temperature: number,
   signal: AbortSignal,
 ): Promise<Vote[]> {
-  if (index.labelled === 0) {
+  if (!(await collection.hasLabels())) {
     throw new KindredError(
       'FAILED_PRECONDITION',
-      `index '${index.id}' holds no labels; upsert vectors with labels first`,
-      {
-        resource: { type: 'index', name: index.id },
-      },
+      `collection '${collection.name}' holds no labels; upsert points with labels first`,
+      { resource: { type: 'collection', name: collection.name } },
     );
   }
-  const { k, scores, labels } = await index.search(queries, settings.k, signal);
+  const { k, counts, scores, labels } = await collection.search(query, signal);
+  if (k === 0) return Array.from(counts, () => ({ label: -1, shares: [] }));
+  const similarities = collection.spec.metric === 'l2' ? scores.map((score) => -score) : scores;
   const votes: Vote[] = [];
   for (let start = 0; start < scores.length; start += queriesPerTurn * k) {
     const end = start + queriesPerTurn * k;
-    const part = { scores: scores.subarray(start, end), labels: labels.subarray(start, end) };
-    votes.push(...voteByNeighbours({ ...part, k, temperature: settings.temperature }));
+    const part = { scores: similarities.subarray(start, end), labels: labels.subarray(start, end) };
+    votes.push(...voteByNeighbours({ ...part, k, temperature }));
     await new Promise((resolve) => setImmediate(resolve));
   }
   return votes;

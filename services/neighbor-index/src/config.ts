@@ -1,41 +1,66 @@
 // What the environment says to this service; the only reader of `process.env` here.
-import { fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
-
-/** Bounds of what the service holds. */
-export interface Limits {
-  /** Vectors in all indexes together. */
-  readonly maxVectors: number;
-  /** Bytes of one Upsert stream, which is held in memory until it has ended. */
-  readonly maxUpsertBytes: number;
-  /** Mining jobs at a time. */
-  readonly maxMiningJobs: number;
-}
+import { totalmem } from 'node:os';
+import {
+  defaultServiceAddress,
+  fields,
+  networkFields,
+  readConfig,
+  serviceAddressVariable,
+  type NetworkConfig,
+} from '@kindred/service-runtime';
+import type { Limits } from './limits.js';
 
 /** The service's settings. */
 export interface Config {
   readonly network: NetworkConfig;
   /** The artifact store: a folder's path, or `s3://BUCKET/PREFIX?endpoint=…`. */
   readonly artifactStore: string;
+  /** Folder of the collections: a disk of this machine. */
+  readonly dataFolder: string;
   readonly limits: Limits;
+  /** Cores that building an index may use. */
+  readonly buildThreads: number;
+  /** Where the embedding service is, for SearchByImage. */
+  readonly embeddingAddress: string;
 }
+
+const mib = 1024 * 1024;
+/** Part of the machine's memory that collections may take unless a limit is set. */
+const memoryShare = 0.7;
 
 /** Reads the settings. @throws KindredError INVALID_ARGUMENT naming each variable that cannot be used. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const network = networkFields('neighbor-index');
+  const embedding = serviceAddressVariable('embedding');
+  const machineMib = Math.floor((Math.min(totalmem(), process.constrainedMemory() || Infinity) * memoryShare) / mib);
   const values = readConfig(environment, {
     ...network.schema,
+    [embedding]: fields.text().default(defaultServiceAddress('embedding')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
-    KINDRED_NEIGHBOR_INDEX_MAX_VECTORS: fields.integer(1, 16_000_000).default(5_000_000),
+    KINDRED_NEIGHBOR_INDEX_DATA: fields.text().default('./kindred-data/neighbor-index'),
+    KINDRED_NEIGHBOR_INDEX_MAX_VECTORS: fields.integer(1, 1_000_000_000).default(100_000_000),
+    KINDRED_NEIGHBOR_INDEX_MAX_MEMORY_MIB: fields.integer(1, 16_777_216).default(machineMib),
+    KINDRED_NEIGHBOR_INDEX_MAX_DISK_MIB: fields.integer(1, 1_073_741_824).default(1_048_576),
+    KINDRED_NEIGHBOR_INDEX_MAX_COLLECTIONS: fields.integer(1, 10_000).default(1_000),
     KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB: fields.integer(1, 16_384).default(2_048),
     KINDRED_NEIGHBOR_INDEX_MAX_MINING_JOBS: fields.integer(1, 64).default(4),
+    KINDRED_NEIGHBOR_INDEX_BUILD_THREADS: fields.integer(1, 256).default(1),
   });
+  const number = (name: string): number =>
+    (values as Record<string, unknown>)[`KINDRED_NEIGHBOR_INDEX_${name}`] as number;
   return Object.freeze({
     network: network.read(values),
     artifactStore: values.KINDRED_ARTIFACT_STORE as string,
+    dataFolder: values.KINDRED_NEIGHBOR_INDEX_DATA as string,
+    embeddingAddress: (values as Record<string, unknown>)[embedding] as string,
+    buildThreads: number('BUILD_THREADS'),
     limits: {
-      maxVectors: values.KINDRED_NEIGHBOR_INDEX_MAX_VECTORS as number,
-      maxUpsertBytes: (values.KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB as number) * 1024 * 1024,
-      maxMiningJobs: values.KINDRED_NEIGHBOR_INDEX_MAX_MINING_JOBS as number,
+      maxVectors: number('MAX_VECTORS'),
+      maxMemoryBytes: number('MAX_MEMORY_MIB') * mib,
+      maxDiskBytes: number('MAX_DISK_MIB') * mib,
+      maxCollections: number('MAX_COLLECTIONS'),
+      maxUpsertBytes: number('MAX_UPSERT_MIB') * mib,
+      maxMiningJobs: number('MAX_MINING_JOBS'),
     },
   });
 }

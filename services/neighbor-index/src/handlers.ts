@@ -1,138 +1,217 @@
 // The contract's calls, translated to the service's nouns and back; no mathematics.
 import { KindredError, invalidField } from '@kindred/errors';
-import { MiningState, type MiningJob, type NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
-import { float32Of, int32Of, uint64Of, type Job } from '@kindred/service-runtime';
+import type { NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
+import { float32Of } from '@kindred/service-runtime';
 import { classify, voteSettings } from './classification.js';
-import type { Limits } from './config.js';
-import type { Indexes } from './indexes.js';
-import type { Mining, MiningProgress } from './mining.js';
+import { checkName, type Collections } from './collections.js';
+import type { EmbeddedEngine } from './engine/embedded-engine.js';
+import type { Collection } from './engine/engine.js';
+import { checkFilter, idFromWire } from './filter.js';
+import type { ImageVectors } from './image-search.js';
+import { contractLimits, type Limits } from './limits.js';
+import type { Mining } from './mining.js';
+import { answerSearch, hitsToWire, optionsFromWire, queryFromWire } from './search-request.js';
+import { answerStream } from './search-stream.js';
+import type { Snapshots, SnapshotSummary } from './snapshots.js';
+import { specFromWire } from './spec-wire.js';
 import { createUpsertBatch, type UpsertBatch } from './upsert-batch.js';
-import type { LabelledNeighbours, VectorIndex } from './vector-index.js';
-import { checkK, checkQueries } from './vectors.js';
+import { checkK, checkedQueries } from './vectors.js';
+import { collectionToWire, idToWire, idsFromWire, infoToWire, jobToWire, pointToWire, statsToWire } from './wire.js';
 
-const maxK = 2048;
-/** Neighbours an answer: at most 32 bytes each, and an answer is built in one go on the event loop. */
-const maxNeighbours = 1_000_000;
 const maxVotes = 10;
+const defaultPage = 100;
 
 /** What the handlers hand their work to. */
 export interface HandlerParts {
-  readonly indexes: Indexes;
+  readonly version: string;
+  readonly collections: Collections;
+  readonly embedded: EmbeddedEngine;
+  readonly snapshots: Snapshots;
   readonly mining: Mining;
+  readonly images: ImageVectors;
   readonly limits: Limits;
 }
 
 /** Makes the service's handlers. */
-export function createHandlers({ indexes, mining, limits }: HandlerParts): NeighborIndexServiceImplementation {
+export function createHandlers(parts: HandlerParts): NeighborIndexServiceImplementation {
+  const { collections, embedded, snapshots, mining, images, limits } = parts;
+  const described = async (name: string) => ({
+    collection: await collectionToWire(collections.describe(name), collections),
+  });
+  const search = async (request: Parameters<typeof answerSearch>[1], signal: AbortSignal) =>
+    answerSearch(collections.get(request.collection), request, signal);
+
   return {
-    createIndex: async (request) => ({ index: indexToWire(await indexes.create(request)) }),
-    getIndex: async ({ indexId }) => ({ index: indexToWire(indexes.get(indexId)) }),
-    listIndexes: async () => ({ indexes: indexes.list().map(indexToWire) }),
-    async deleteIndex({ indexId }) {
-      await indexes.delete(indexId);
+    getInfo: async () => infoToWire(parts.version, collections, limits, embedded.usage()),
+    async createCollection({ collection, config }) {
+      await collections.create(collection, specFromWire(config));
+      return described(collection);
+    },
+    getCollection: ({ collection }) => described(collection),
+    async listCollections() {
+      const all = await Promise.all(collections.list().map((one) => collectionToWire(one, collections)));
+      return { collections: all };
+    },
+    async deleteCollection({ collection }) {
+      await collections.delete(collection);
       return {};
     },
-    async upsert(requests) {
-      let index: VectorIndex | null = null;
+    async updateAliases({ changes }) {
+      const names = new Set(collections.list().map(({ name }) => name));
+      await collections.aliases.update(changes, (name) => names.has(name));
+      return { aliases: collections.aliases.list() };
+    },
+    listAliases: async () => ({ aliases: collections.aliases.list() }),
+    async upsert(requests, { signal }) {
+      let collection: Collection | null = null;
       let batch: UpsertBatch | null = null;
+      let named = '';
       for await (const request of requests) {
-        index ??= indexes.get(request.indexId);
-        batch ??= createUpsertBatch(index.manifest.dimension, limits);
-        if (request.indexId !== '' && request.indexId !== index.id) {
+        if (collection === null) named = request.collection;
+        collection ??= collections.get(named);
+        batch ??= createUpsertBatch(collection.spec, limits);
+        if (request.collection !== '' && request.collection !== named) {
           throw invalidField(
-            'index_id',
-            `got '${request.indexId}'; allowed: '${index.id}' as in the first message, or empty`,
+            'collection',
+            `got '${request.collection}'; allowed: '${named}' as in the first message, or empty`,
           );
         }
-        batch.add({
-          ids: uint64Of(request.ids, 'ids'),
-          vectors: float32Of(request.vectors, 'vectors'),
-          labels: int32Of(request.labels, 'labels'),
-        });
+        batch.add(request);
       }
-      if (index === null || batch === null) {
-        throw invalidField('index_id', 'got a stream without messages; allowed: the index in the first message');
+      if (collection === null || batch === null) {
+        throw invalidField('collection', 'got a stream without messages; allowed: the collection in the first message');
       }
-      const rows = batch.rows();
-      await indexes.upsert(index, rows);
-      return { upserted: BigInt(rows.ids.length), size: BigInt(index.size) };
+      const { count, size, sequence } = await collection.upsert(batch.parts, signal);
+      return { upserted: BigInt(count), size: BigInt(size), sequence };
     },
-    async search(request, { signal }) {
-      const index = indexes.get(request.indexId);
-      const { dimension } = index.manifest;
-      const field = request.query.length > 0 ? 'query' : 'queries';
-      if (field === 'query' && request.queries.length > 0) {
-        throw invalidField('query', 'got both queries and query; allowed: one of them');
+    async delete(request, { signal }) {
+      const collection = collections.get(request.collection);
+      const ids = idsFromWire(request, contractLimits.deleteIds);
+      const filter = checkFilter(request.filter, 'filter');
+      if (ids.length > 0 === (filter !== null))
+        throw invalidField('ids', 'got both or neither of ids and filter; allowed: one of them');
+      const selection = filter === null ? { ids, filter } : { ids: null, filter };
+      const { count, size, sequence } = await collection.delete(selection, signal);
+      return { deleted: BigInt(count), size: BigInt(size), sequence };
+    },
+    async get(request, { signal }) {
+      const collection = collections.get(request.collection);
+      const ids = idsFromWire(request, contractLimits.getIds);
+      checkAnswer(request.includeVectors ? ids.length : 0, collection.spec.dimension);
+      const include = { vectors: request.includeVectors, payloads: request.includePayloads };
+      return { points: (await collection.get(ids, include, signal)).map(pointToWire) };
+    },
+    async scroll(request, { signal }) {
+      const collection = collections.get(request.collection);
+      const limit = request.limit === 0 ? defaultPage : request.limit;
+      if (limit > contractLimits.scroll)
+        throw invalidField('limit', `got ${limit}; allowed: 1 to ${contractLimits.scroll}`);
+      checkAnswer(request.includeVectors ? limit : 0, collection.spec.dimension);
+      const after = request.after === undefined ? null : idFromWire(request.after, 'after');
+      const filter = checkFilter(request.filter, 'filter');
+      const include = { vectors: request.includeVectors, payloads: request.includePayloads };
+      const page = await collection.scroll({ after, limit, filter, include }, signal);
+      return { points: page.points.map(pointToWire), next: page.next === null ? undefined : idToWire(page.next) };
+    },
+    async count(request, { signal }) {
+      const collection = collections.get(request.collection);
+      return { count: BigInt(await collection.count(checkFilter(request.filter, 'filter'), signal)) };
+    },
+    search: (request, { signal }) => search(request, signal),
+    async multiSearch({ searches }, { signal }) {
+      if (searches.length < 1 || searches.length > contractLimits.searches) {
+        throw invalidField('searches', `got ${searches.length}; allowed: 1 to ${contractLimits.searches}`);
       }
-      const queries = field === 'query' ? Float32Array.from(request.query) : float32Of(request.queries, field);
-      checkQueries(field, queries, dimension);
-      checkK(request.k, maxK);
-      const count = queries.length / dimension;
-      checkAnswer(count, Math.min(request.k, index.size));
-      return { results: neighboursToWire(await index.search(queries, request.k, signal)) };
+      const asked = searches.map((one) => {
+        const collection = collections.get(one.collection);
+        return { collection, query: queryFromWire(one, collection.spec) };
+      });
+      const queries = asked.reduce(
+        (sum, { query, collection }) => sum + query.queries.length / collection.spec.dimension,
+        0,
+      );
+      if (queries > contractLimits.queries)
+        throw invalidField('searches', `got ${queries} queries in all; allowed: ${contractLimits.queries}`);
+      const found = await Promise.all(asked.map(({ collection, query }) => collection.search(query, signal)));
+      return { answers: found.map((hits) => ({ results: hitsToWire(hits) })) };
+    },
+    searchStream: (requests, { signal }) => answerStream(requests, (request) => search(request, signal)),
+    async searchByImage({ collection: name, model, image, k, options }, { signal }) {
+      const collection = collections.get(name);
+      const { spec } = collection;
+      checkK(k, contractLimits.k);
+      const query = { k, ...optionsFromWire(options, spec) };
+      const vector = await images.vectorOf(model, image, signal);
+      if (vector.length !== spec.dimension) {
+        throw invalidField(
+          'model',
+          `got model '${model}' with vectors of ${vector.length} numbers; allowed: ${spec.dimension}, as the collection's`,
+        );
+      }
+      const queries = checkedQueries('image', vector, spec.dimension, spec.metric);
+      const [found] = hitsToWire(await collection.search({ queries, ...query }, signal));
+      return {
+        neighbors: found?.neighbors ?? [],
+        vector: new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
+      };
     },
     async classify(request, { signal }) {
-      const index = indexes.get(request.indexId);
-      const queries = float32Of(request.queries, 'queries');
+      const collection = collections.get(request.collection);
+      const { spec } = collection;
       const settings = voteSettings(request.k, request.temperature);
-      checkQueries('queries', queries, index.manifest.dimension);
-      checkK(settings.k, maxK);
+      const queries = checkedQueries('queries', float32Of(request.queries, 'queries'), spec.dimension, spec.metric);
+      checkK(settings.k, contractLimits.k);
       if (!(settings.temperature > 0 && Number.isFinite(settings.temperature))) {
         throw invalidField('temperature', `got ${settings.temperature}; allowed: a number above 0, or 0 for 0.1`);
       }
-      const votes = await classify(index, queries, settings, signal);
+      const options = optionsFromWire(request.options, spec);
+      const query = { queries, k: settings.k, ...options, include: { vectors: false, payloads: false } };
+      const votes = await classify(collection, query, settings.temperature, signal);
       return { results: votes.map(({ label, shares }) => ({ label, votes: shares.slice(0, maxVotes) })) };
     },
-    async startMining({ indexId, k, key }) {
-      const index = indexes.get(indexId);
-      checkK(k, maxK - 1);
-      return { job: jobToWire(mining.start(index, k, key)) };
+    async startMining({ collection: name, k, key }) {
+      const collection = collections.get(name);
+      checkK(k, contractLimits.k - 1);
+      return { job: jobToWire(mining.start(collection, await collection.size(), k, key)) };
     },
     getMining: async ({ jobId }) => ({ job: jobToWire(mining.get(jobId)) }),
     async *watchMining({ jobId }, { signal }) {
       for await (const job of mining.watch(jobId, signal)) yield { job: jobToWire(job) };
     },
     cancelMining: async ({ jobId }) => ({ job: jobToWire(mining.cancel(jobId)) }),
+    async snapshot({ collection: name }) {
+      const collection = embedded.get(collections.get(name).name);
+      if (collection === null) {
+        throw new KindredError(
+          'UNIMPLEMENTED',
+          `collection '${name}' is kept by an engine that has backups of its own`,
+        );
+      }
+      return { snapshot: snapshotToWire(await snapshots.make(collection)) };
+    },
+    async listSnapshots({ collection }) {
+      checkName(collection, 'collection');
+      return { snapshots: (await snapshots.list(collection)).map(snapshotToWire) };
+    },
+    async restore({ source, snapshotId, collection }) {
+      checkName(source, 'source');
+      const target = collection === '' ? source : collection;
+      await collections.restore(target, () => snapshots.restore(source, snapshotId, target));
+      return described(target);
+    },
+    getStats: async ({ collection }) => statsToWire(await collections.get(collection).stats()),
   };
 }
 
-function checkAnswer(queries: number, k: number): void {
-  if (queries * k <= maxNeighbours) return;
+function checkAnswer(points: number, dimension: number): void {
+  const bytes = points * dimension * 4;
+  if (bytes <= contractLimits.answerVectorBytes) return;
   throw new KindredError(
     'RESOURCE_EXHAUSTED',
-    `got ${queries} queries of ${k} neighbours; allowed: ${maxNeighbours} neighbours an answer; send fewer queries a call`,
+    `the answer's vectors may have ${bytes} bytes; allowed: ${contractLimits.answerVectorBytes}; ask for fewer points a call`,
   );
 }
 
-function indexToWire({ id, size, manifest: { dimension, description, createTime } }: VectorIndex) {
-  return { indexId: id, dimension, size: BigInt(size), description, createTime: new Date(createTime) };
-}
-
-function neighboursToWire({ k, counts, ids, scores, labels }: LabelledNeighbours) {
-  return Array.from(counts, (found, query) => ({
-    neighbors: Array.from({ length: found }, (_, i) => {
-      const at = query * k + i;
-      return { id: ids[at]!, score: scores[at]!, label: labels[at]! };
-    }),
-  }));
-}
-
-const stateToWire = {
-  running: MiningState.RUNNING,
-  succeeded: MiningState.SUCCEEDED,
-  failed: MiningState.FAILED,
-  cancelled: MiningState.CANCELLED,
-} as const;
-
-function jobToWire({ id, state, progress, error }: Job<MiningProgress>): MiningJob {
-  return {
-    jobId: id,
-    state: stateToWire[state],
-    completed: BigInt(progress.completed),
-    total: BigInt(progress.total),
-    key: progress.key,
-    accuracy: progress.accuracy ?? undefined,
-    errorCode: error?.code ?? '',
-    errorMessage: error?.message ?? '',
-  };
+function snapshotToWire(summary: SnapshotSummary) {
+  return { ...summary, size: BigInt(summary.size), bytes: BigInt(summary.bytes), faissKeys: [...summary.faissKeys] };
 }

@@ -1,34 +1,36 @@
-// Where files of neighbours come from: an index's manifest, to which each mining job adds its file.
+// Where files of neighbours come from: a collection's manifest, to which each mining job adds its file.
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { codeVersion, updateManifest, type ManifestFile, type ManifestInput } from '@kindred/lineage';
-import type { VectorIndex } from './vector-index.js';
+import type { Collection } from './engine/engine.js';
 
 /** What a mining job has found out. */
 export interface MinedNeighbours {
-  /** Neighbours a vector. */
+  /** Points of the collection. */
+  readonly rows: number;
+  /** Neighbours a point. */
   readonly k: number;
-  /** Percent; null unless every vector has a label and k neighbours. */
+  /** Percent; null unless every point has a label and k neighbours. */
   readonly accuracy: number | null;
 }
 
-/** Adds a file of neighbours to the manifest of its index, in the place of one of the same key. */
+/** Adds a file of neighbours to the manifest of its collection, in the place of one of the same key. */
 export async function recordNeighbours(
   store: ArtifactStore,
-  { id, size, manifest: { dimension, description } }: VectorIndex,
+  { name, spec: { dimension, metric, description } }: Collection,
   file: ManifestFile,
-  { k, accuracy }: MinedNeighbours,
+  { rows, k, accuracy }: MinedNeighbours,
 ): Promise<void> {
   const producer = { program: 'neighbor-index', version: await codeVersion() };
-  await updateManifest(store, 'index', id, (before) => ({
+  await updateManifest(store, 'index', name, (before) => ({
     kind: 'index',
-    id,
+    id: name,
     producer,
     inputs: before?.inputs ?? ([] as ManifestInput[]),
-    config: { dimension, description },
+    config: { dimension, metric, description },
     seed: null,
     metrics: {
       ...before?.metrics,
-      vectors: size,
+      vectors: rows,
       ...(accuracy === null ? {} : { [`neighbour_accuracy_${k}_percent`]: accuracy }),
     },
     files: [...(before?.files ?? []).filter(({ key }) => key !== file.key), file],

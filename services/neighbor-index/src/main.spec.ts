@@ -4,6 +4,7 @@ import { bytesOf, connect } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, it } from 'vitest';
 
@@ -19,6 +20,7 @@ function launch(environment: Record<string, string> = {}): ChildProcess {
       KINDRED_NEIGHBOR_INDEX_PORT: '0',
       KINDRED_NEIGHBOR_INDEX_METRICS_PORT: '0',
       KINDRED_ARTIFACT_STORE: folder,
+      KINDRED_NEIGHBOR_INDEX_DATA: join(folder, 'data'),
       ...environment,
     },
   });
@@ -45,22 +47,22 @@ afterEach(() => {
 });
 
 it('has all that it acknowledged, and nothing else, after SIGKILL', async () => {
-  const [indexId, dimension, count] = ['kept', 64, 2000];
+  const [collection, dimension, count] = ['kept', 64, 2000];
   const vectors = Float32Array.from({ length: count * dimension }, (_, i) => Math.sin(i));
   const ids = bytesOf(BigUint64Array.from({ length: count }, (_, i) => BigInt(i)));
-  const ask = { indexId, queries: bytesOf(vectors.slice(0, 10 * dimension)), k: 10 };
+  const ask = { collection, queries: bytesOf(vectors.slice(0, 10 * dimension)), k: 10 };
 
   const first = await start();
-  await first.client.createIndex({ indexId, dimension });
+  await first.client.createCollection({ collection, config: { dimension } });
   await first.client.upsert(
     (async function* () {
-      yield { indexId, ids, vectors: bytesOf(vectors) };
+      yield { collection, ids, vectors: bytesOf(vectors) };
     })(),
   );
   const before = await first.client.search(ask);
   const unfinished = first.client.upsert(
     (async function* () {
-      yield { indexId, ids: bytesOf(BigUint64Array.of(1_000_000n)), vectors: bytesOf(vectors.slice(0, dimension)) };
+      yield { collection, ids: bytesOf(BigUint64Array.of(1_000_000n)), vectors: bytesOf(vectors.slice(0, dimension)) };
       await new Promise((resolve) => setTimeout(resolve, 5_000));
     })(),
   );
@@ -70,25 +72,25 @@ it('has all that it acknowledged, and nothing else, after SIGKILL', async () => 
   await failure;
 
   const second = await start();
-  expect((await second.client.getIndex({ indexId })).index?.size).toBe(BigInt(count));
+  expect((await second.client.getCollection({ collection })).collection?.size).toBe(BigInt(count));
   expect(await second.client.search(ask)).toEqual(before);
   expect(await second.end('SIGTERM')).toBe(0);
 });
 
 it('answers for its health while it searches', async () => {
-  const [indexId, dimension, count] = ['busy', 256, 20_000];
+  const [collection, dimension, count] = ['busy', 256, 20_000];
   const vectors = Float32Array.from({ length: count * dimension }, (_, i) => Math.sin(i));
   const { client, metricsAddress, end } = await start();
-  await client.createIndex({ indexId, dimension });
+  await client.createCollection({ collection, config: { dimension } });
   await client.upsert(
     (async function* () {
       const ids = BigUint64Array.from({ length: count }, (_, i) => BigInt(i));
-      yield { indexId, ids: bytesOf(ids), vectors: bytesOf(vectors) };
+      yield { collection, ids: bytesOf(ids), vectors: bytesOf(vectors) };
     })(),
   );
   let running = true;
   const queries = bytesOf(vectors.slice(0, 4096 * dimension));
-  const search = client.search({ indexId, queries, k: 10 }).finally(() => (running = false));
+  const search = client.search({ collection, queries, k: 10 }).finally(() => (running = false));
   let answers = 0;
   for (; running; answers++) expect((await fetch(`http://${metricsAddress}/healthz`)).status).toBe(200);
   await search;

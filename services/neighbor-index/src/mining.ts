@@ -1,12 +1,13 @@
-// Finds every vector's nearest neighbours in its own index and writes them as the reference does.
+// Finds every point's nearest neighbours in its own collection and writes them as the reference does.
 import { checkedKey, type ArtifactStore } from '@kindred/artifact-store';
 import { invalidField } from '@kindred/errors';
 import type { FaissEngine } from '@kindred/faiss-native';
 import { encodeNpy } from '@kindred/formats';
 import { neighbourAccuracy } from '@kindred/memory-bank';
 import { createJobs, type Job, type JobContext, type Jobs } from '@kindred/service-runtime';
+import type { Collection } from './engine/engine.js';
 import { recordNeighbours } from './index-lineage.js';
-import type { VectorIndex } from './vector-index.js';
+import { mineByDistance } from './mining-by-distance.js';
 
 /** How far a mining job is. */
 export interface MiningProgress {
@@ -14,14 +15,14 @@ export interface MiningProgress {
   readonly total: number;
   /** Key of the file; empty until it is written. */
   readonly key: string;
-  /** Percent; null unless every vector has a label and k neighbours. */
+  /** Percent; null unless every point has a label and k neighbours. */
   readonly accuracy: number | null;
 }
 
 /** Mining jobs. */
 export interface Mining extends Omit<Jobs<MiningProgress>, 'start'> {
-  /** Starts a job; `key` empty: `indexes/<index>/topk-<k>.npy`. */
-  start(index: VectorIndex, k: number, key: string): Job<MiningProgress>;
+  /** Starts a job over `size` points; `key` empty: `collections/<name>/topk-<k>.npy`. */
+  start(collection: Collection, size: number, k: number, key: string): Job<MiningProgress>;
 }
 
 /** A file name that a mining job may write. */
@@ -39,55 +40,63 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
   const jobs = createJobs<MiningProgress>('mining job', maxRunning);
 
   /**
-   * The rows of the file are the vectors by ascending id, and its numbers are row numbers: where ids are 0 to n - 1, as for a
-   * data set, row and number are the id itself. The job works on the vectors as they are when it starts.
+   * The rows of the file are the points by ascending id, and its numbers are row numbers: where ids are 0 to n - 1, as for a
+   * data set, row and number are the id itself. The job works on the points as they are when it starts.
    */
   const mine = async (
-    index: VectorIndex,
+    collection: Collection,
     k: number,
     key: string,
     { signal, report }: JobContext<MiningProgress>,
   ): Promise<Partial<MiningProgress>> => {
-    const { vectors, labels } = await index.sortedRows();
+    const { vectors, labels } = await collection.table(signal);
     const rows = labels.length;
     report({ total: rows });
-    const { dimension } = index.manifest;
+    if (k >= rows) throw tooLarge(k, rows, collection.name);
+    const { dimension, metric } = collection.spec;
     const onProgress = (completed: number): void => report({ completed });
-    const { positions } = await engine.mine({ vectors, dimension, k: k + 1 }, { signal, onProgress });
+    const request = { vectors, dimension, k: k + 1 };
+    const { positions } =
+      metric === 'l2'
+        ? await mineByDistance(request, { signal, onProgress })
+        : await engine.mine(request, { signal, onProgress });
     selfFirst(positions, k + 1);
     const { sha256, size } = await store.put(key, encodeNpy(widened(positions), [rows, k + 1]));
     const judged = labels.every((label) => label >= 0) && positions.every((position) => position >= 0);
     const accuracy = judged ? neighbourAccuracy(positions, labels) : null;
-    await recordNeighbours(store, index, { key, sha256, size }, { k, accuracy });
+    await recordNeighbours(store, collection, { key, sha256, size }, { rows, k, accuracy });
     return { completed: rows, key, accuracy };
   };
 
   return {
     ...jobs,
-    start(index, k, key) {
-      if (k >= index.size) {
-        throw invalidField('k', `got ${k}; allowed: below ${index.size}, the number of vectors in '${index.id}'`);
-      }
-      const target = key === '' ? `indexes/${index.id}/topk-${k}.npy` : neighbourKey(key, index.id);
-      const initial = { completed: 0, total: index.size, key: '', accuracy: null };
-      return jobs.start(initial, (context) => mine(index, k, target, context));
+    start(collection, size, k, key) {
+      const { name } = collection;
+      if (k >= size) throw tooLarge(k, size, name);
+      const target = key === '' ? `collections/${name}/topk-${k}.npy` : neighbourKey(key, name);
+      const initial = { completed: 0, total: size, key: '', accuracy: null };
+      return jobs.start(initial, (context) => mine(collection, k, target, context));
     },
   };
 }
 
 /**
- * The key, if it is one that mining may write: what runs, models and indexes consist of is not for callers to replace.
+ * The key, if it is one that mining may write: what runs, models and snapshots consist of is not for callers to replace.
  * INVALID_ARGUMENT otherwise.
  */
-function neighbourKey(key: string, indexId: string): string {
+function neighbourKey(key: string, collection: string): string {
   const parts = checkedKey(key).split('/');
   const file = parts.pop() ?? '';
   const [area, owner] = parts;
-  const own = area === 'indexes' && owner === indexId && parts.length === 2;
+  const own = area === 'collections' && owner === collection && parts.length === 2;
   const run = area === 'runs' && parts.length === 2;
   if (neighbourFile.test(file) && (own || run || area === 'features')) return key;
-  const places = `indexes/${indexId}/topk-*.npy, runs/<run>/topk-*.npy, features/…/topk-*.npy`;
+  const places = `collections/${collection}/topk-*.npy, runs/<run>/topk-*.npy, features/…/topk-*.npy`;
   throw invalidField('key', `got '${key}'; allowed: ${places}`);
+}
+
+function tooLarge(k: number, size: number, name: string): Error {
+  return invalidField('k', `got ${k}; allowed: below ${size}, the number of points in '${name}'`);
 }
 
 /** Puts each row's own number first; a vector that is longer, or an equal one before it, may have taken that place. */

@@ -1,69 +1,87 @@
-// The rows of one Upsert stream, checked part by part and held until the stream has ended.
+// The points of one Upsert stream, checked part by part and held until the stream has ended.
 import { KindredError, invalidField } from '@kindred/errors';
-import type { Limits } from './config.js';
-import { overLimit } from './indexes.js';
-import type { Rows } from './segment.js';
-import { checkVectors } from './vectors.js';
+import type { UpsertRequest } from '@kindred/protocol/neighbors';
+import { float32Of, int32Of, uint64Of } from '@kindred/service-runtime';
+import type { PointId, Points } from './engine/points.js';
+import type { CollectionSpec } from './engine/spec.js';
+import { checkText } from './filter.js';
+import type { Limits } from './limits.js';
+import { checkedPayload } from './payload.js';
+import { checkedVectors } from './vectors.js';
 
-/** Rows in the making. */
+/** Points in the making. */
 export interface UpsertBatch {
-  /** Takes a part's rows; INVALID_ARGUMENT for lengths that do not fit, vectors out of range, an id twice, a label below -1. */
-  add(part: Rows): void;
-  /** All rows. */
-  rows(): Rows;
+  /** Takes a part; INVALID_ARGUMENT, with the field, for lengths that do not fit, values out of range, an id twice. */
+  add(request: UpsertRequest): void;
+  /** All parts. */
+  readonly parts: readonly Points[];
 }
 
-/** Makes an empty batch for vectors of `dimension` numbers. */
-export function createUpsertBatch(dimension: number, limits: Limits): UpsertBatch {
-  const parts: Rows[] = [];
-  const seen = new Set<bigint>();
+/** Bytes of vectors of one part at most: a part is one record of the log. */
+const maxPartBytes = 16 * 1024 * 1024;
+
+/** Makes an empty batch. */
+export function createUpsertBatch({ dimension, metric }: CollectionSpec, limits: Limits): UpsertBatch {
+  const parts: Points[] = [];
+  const seen = new Set<PointId>();
   let bytes = 0;
 
   return {
-    add(part) {
-      const { ids, vectors, labels } = part;
-      const count = ids.length;
-      if (vectors.length !== count * dimension) {
+    parts,
+    add(request) {
+      const { texts, payloads } = request;
+      const numbers = uint64Of(request.ids, 'ids');
+      if (numbers.length > 0 && texts.length > 0)
+        throw invalidField('texts', 'got both ids and texts; allowed: one of them in a message');
+      const count = numbers.length + texts.length;
+      const given = float32Of(request.vectors, 'vectors');
+      if (given.length !== count * dimension) {
         throw invalidField(
           'vectors',
-          `got ${vectors.length} numbers for ${count} ids; allowed: ${count * dimension}, which is ${dimension} a vector`,
+          `got ${given.length} numbers for ${count} ids; allowed: ${count * dimension}, which is ${dimension} a vector`,
         );
       }
-      if (labels.length !== 0 && labels.length !== count) {
-        throw invalidField('labels', `got ${labels.length} for ${count} ids; allowed: none or ${count}`);
+      const vectors = checkedVectors('vectors', given, dimension, metric);
+      const labels = labelsOf(int32Of(request.labels, 'labels'), count);
+      if (payloads.length !== 0 && payloads.length !== count) {
+        throw invalidField('payloads', `got ${payloads.length} for ${count} ids; allowed: none or ${count}`);
       }
-      checkVectors('vectors', vectors, dimension);
-      const wrong = labels.findIndex((label) => label < -1);
-      if (wrong !== -1) throw invalidField('labels', `got ${labels[wrong]}; allowed: -1 (unlabelled) or more`);
-      for (const id of ids) {
-        if (seen.has(id)) throw invalidField('ids', `got ${id} twice in one stream; allowed: each id once`);
+      payloads.forEach((payload, i) => checkedPayload(payload, `payloads[${i}]`));
+      texts.forEach((text, i) => checkText(text, `texts[${i}]`));
+      for (const id of numbers.length > 0 ? numbers : texts) {
+        if (seen.has(id))
+          throw invalidField(
+            typeof id === 'bigint' ? 'ids' : 'texts',
+            `got ${id} twice in one stream; allowed: each id once`,
+          );
         seen.add(id);
       }
-      if (seen.size > limits.maxVectors) throw overLimit(seen.size, limits.maxVectors);
-      bytes += vectors.byteLength;
+      bytes += vectors.byteLength + payloads.reduce((sum, { length }) => sum + length, 0) + 16 * count;
       if (bytes > limits.maxUpsertBytes) {
         throw new KindredError(
           'RESOURCE_EXHAUSTED',
-          `got ${bytes} bytes of vectors in one stream; allowed: ${limits.maxUpsertBytes} ` +
-            '(KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB); send several streams',
+          `got ${bytes} bytes in one stream; allowed: ${limits.maxUpsertBytes} (KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB); send several streams`,
         );
       }
-      parts.push(labels.length === count ? part : { ...part, labels: new Int32Array(count).fill(-1) });
-    },
-    rows() {
-      const rows: Rows = {
-        ids: new BigUint64Array(seen.size),
-        vectors: new Float32Array(seen.size * dimension),
-        labels: new Int32Array(seen.size),
-      };
-      let row = 0;
-      for (const part of parts.splice(0)) {
-        rows.ids.set(part.ids, row);
-        rows.vectors.set(part.vectors, row * dimension);
-        rows.labels.set(part.labels, row);
-        row += part.ids.length;
+      const rows = Math.max(1, Math.floor(maxPartBytes / (4 * dimension)));
+      for (let start = 0; start < count; start += rows) {
+        const end = Math.min(count, start + rows);
+        parts.push({
+          ids: numbers.length > 0 ? numbers.subarray(start, end) : texts.slice(start, end),
+          vectors: vectors.subarray(start * dimension, end * dimension),
+          labels: labels.subarray(start, end),
+          payloads: payloads.slice(start, end),
+        });
       }
-      return rows;
     },
   };
+}
+
+function labelsOf(labels: Int32Array, count: number): Int32Array {
+  if (labels.length === 0) return new Int32Array(count).fill(-1);
+  if (labels.length !== count)
+    throw invalidField('labels', `got ${labels.length} for ${count} ids; allowed: none or ${count}`);
+  const wrong = labels.findIndex((label) => label < -1);
+  if (wrong !== -1) throw invalidField('labels', `got ${labels[wrong]}; allowed: -1 (unlabelled) or more`);
+  return labels;
 }

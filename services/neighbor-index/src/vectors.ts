@@ -1,43 +1,56 @@
 // Checks of vectors from outside.
 import { invalidField } from '@kindred/errors';
-
-/** Queries a call. */
-const maxQueries = 4096;
+import type { Metric } from './engine/spec.js';
+import { contractLimits } from './limits.js';
 
 /**
- * Largest L2 norm of a vector or query: any two have an inner product of at most 1e36, and so has every partial sum of it
- * (Cauchy-Schwarz), which leaves faiss's float32 sums finite; float32 ends at 3.4e38.
+ * Checks rows of vectors, [n, dimension], and returns them as collections of that metric hold them: normalised, in a copy,
+ * where it is cosine. INVALID_ARGUMENT, naming the row, when a number is NaN or infinite, a row's L2 norm is above 1e18 (any two
+ * rows then have an inner product of at most 1e36, and so has every partial sum of it by Cauchy-Schwarz; float32 ends at 3.4e38)
+ * or, with cosine, is 0.
  */
-export const maxNorm = 1e18;
-
-/** INVALID_ARGUMENT, naming the row, when a number is NaN or infinite or a row's L2 norm is above {@link maxNorm}. */
-export function checkVectors(field: string, values: Float32Array, dimension: number): void {
+export function checkedVectors(field: string, values: Float32Array, dimension: number, metric: Metric): Float32Array {
+  const kept = metric === 'cosine' ? values.slice() : values;
   for (let start = 0; start < values.length; start += dimension) {
-    const end = Math.min(start + dimension, values.length);
     let squares = 0;
-    for (let i = start; i < end; i++) squares += values[i]! * values[i]!;
-    if (squares <= maxNorm * maxNorm) continue;
-    const row = start / dimension;
-    const at = values.subarray(start, end).findIndex((value) => !Number.isFinite(value));
-    if (at !== -1) {
-      throw invalidField(field, `got ${values[start + at]} in row ${row}, number ${at}; allowed: finite numbers`);
+    for (let i = start; i < start + dimension; i++) squares += values[i]! * values[i]!;
+    if (!(squares <= contractLimits.norm * contractLimits.norm))
+      throw outOfRange(field, values, start, dimension, squares);
+    if (metric !== 'cosine') continue;
+    if (squares === 0) {
+      throw invalidField(
+        field,
+        `got a vector of zeros in row ${start / dimension}; allowed with the metric cosine: a length above 0`,
+      );
     }
-    const norm = Math.sqrt(squares).toPrecision(3);
-    throw invalidField(field, `got a vector of L2 norm ${norm} in row ${row}; allowed: at most ${maxNorm}`);
+    const scale = 1 / Math.sqrt(squares);
+    for (let i = start; i < start + dimension; i++) kept[i]! *= scale;
   }
+  return kept;
 }
 
-/** INVALID_ARGUMENT unless `queries` is [1 to 4096, dimension], each as {@link checkVectors} wants it. */
-export function checkQueries(field: string, queries: Float32Array, dimension: number): void {
+/** Checks queries: 1 to 4096 of them, each as {@link checkedVectors} wants it. */
+export function checkedQueries(field: string, queries: Float32Array, dimension: number, metric: Metric): Float32Array {
   const count = queries.length / dimension;
   if (!Number.isInteger(count) || count === 0) {
     throw invalidField(field, `got ${queries.length} numbers; allowed: ${dimension} a query, 1 query at least`);
   }
-  if (count > maxQueries) throw invalidField(field, `got ${count} queries; allowed: ${maxQueries}`);
-  checkVectors(field, queries, dimension);
+  if (count > contractLimits.queries)
+    throw invalidField(field, `got ${count} queries; allowed: ${contractLimits.queries}`);
+  return checkedVectors(field, queries, dimension, metric);
 }
 
 /** INVALID_ARGUMENT unless `k` is 1 to `max`. */
 export function checkK(k: number, max: number): void {
   if (k < 1 || k > max) throw invalidField('k', `got ${k}; allowed: 1 to ${max}`);
+}
+
+function outOfRange(field: string, values: Float32Array, start: number, dimension: number, squares: number): Error {
+  const row = start / dimension;
+  const at = values.subarray(start, start + dimension).findIndex((value) => !Number.isFinite(value));
+  if (at !== -1) {
+    return invalidField(field, `got ${values[start + at]} in row ${row}, number ${at}; allowed: finite numbers`);
+  }
+  const norm = Math.sqrt(squares).toPrecision(3);
+  return invalidField(field, `got a vector of L2 norm ${norm} in row ${row}; allowed: at most ${contractLimits.norm}`);
 }

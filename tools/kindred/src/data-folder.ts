@@ -14,6 +14,8 @@ export interface DataFolder {
   readonly datasets: string;
   /** Shards of pushed data sets, as the data-augmentation service keeps them. */
   readonly shardCache: string;
+  /** The collections of the neighbor-index service. */
+  readonly collections: string;
   readonly lockFile: string;
   readonly servicesFile: string;
   /** Data and credentials of the folder's own MinIO. */
@@ -48,6 +50,7 @@ export function dataFolder(path: string, store?: string): DataFolder {
     minio: join(root, 'minio'),
     datasets: join(root, 'datasets'),
     shardCache: join(root, 'shard-cache'),
+    collections: join(root, 'neighbor-index'),
     lockFile: join(root, 'services.lock'),
     servicesFile: join(root, 'services.json'),
     logFile: (program) => join(root, 'logs', `${program}.log`),

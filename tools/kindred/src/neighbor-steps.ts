@@ -1,4 +1,4 @@
-// What follows training: embed a split into an index, mine its neighbours. Each step can be done again from its start.
+// What follows training: embed a split into a collection, mine its neighbours. Each step can be done again from its start.
 import { KindredError } from '@kindred/errors';
 import { JobState, type EmbedDatasetJob } from '@kindred/protocol/embedding';
 import { MiningState, type MiningJob } from '@kindred/protocol/neighbors';
@@ -11,7 +11,7 @@ import { errorCodeOf } from './watch-run.js';
 export interface NeighborStep {
   /** `training` or `validation`, for people. */
   readonly title: string;
-  /** `train` or `val`: ends the index id. */
+  /** `train` or `val`: ends the collection's name. */
   readonly split: 'train' | 'val';
   readonly runId: string;
   readonly model: string;
@@ -28,7 +28,7 @@ export interface NeighborResult {
   readonly mining: MiningJob;
 }
 
-/** Id of the index that holds a run's vectors of one split. */
+/** Name of the collection that holds a run's vectors of one split. */
 export function indexIdOf(runId: string, split: 'train' | 'val'): string {
   return `${runId}-${split}`;
 }
@@ -42,13 +42,10 @@ export function neighborsKey(runId: string, split: 'train' | 'val'): string {
 export function embedAndMine(session: Session, step: NeighborStep): Promise<NeighborResult> {
   return session.persist(async () => {
     const indexId = indexIdOf(step.runId, step.split);
-    await session.neighbors.deleteIndex({ indexId }, { signal: session.signal });
-    await session.neighbors.createIndex(
-      {
-        indexId,
-        dimension: step.dimension,
-        description: `${step.title} images of ${step.dataset.name} by run ${step.runId}`,
-      },
+    await session.neighbors.deleteCollection({ collection: indexId }, { signal: session.signal });
+    const description = `${step.title} images of ${step.dataset.name} by run ${step.runId}`;
+    await session.neighbors.createCollection(
+      { collection: indexId, config: { dimension: step.dimension, description } },
       { signal: session.signal },
     );
     const embedding = await embed(session, step, indexId);
@@ -86,7 +83,7 @@ async function mine(session: Session, step: NeighborStep, indexId: string): Prom
   const { neighbors, output, signal } = session;
   const began = Date.now();
   const key = neighborsKey(step.runId, step.split);
-  const { job } = await neighbors.startMining({ indexId, k: step.k, key }, { signal });
+  const { job } = await neighbors.startMining({ collection: indexId, k: step.k, key }, { signal });
   let current = required(job, 'mining');
   const bar = output.bar(`mining ${step.title} neighbours`, Math.max(1, Number(current.total)));
   try {

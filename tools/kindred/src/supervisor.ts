@@ -150,20 +150,23 @@ function defaultBundles(): string {
 
 /** What the services need to know of each other and of the data folder. */
 function serviceEnvironment(
-  { folder, dataRoots = [] }: SupervisorOptions,
+  { folder, ports, dataRoots = [] }: SupervisorOptions,
   store: string,
   started: Readonly<Partial<Record<ServiceName, ServiceRecord>>>,
 ): NodeJS.ProcessEnv {
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     KINDRED_ARTIFACT_STORE: store,
+    KINDRED_NEIGHBOR_INDEX_DATA: folder.collections,
     KINDRED_DATA_AUGMENTATION_ROOTS: [folder.datasets, ...dataRoots].join(':'),
     KINDRED_DATA_AUGMENTATION_SHARD_CACHE: folder.shardCache,
   };
   for (const name of serviceNames) {
     environment[serviceAddressVariable(name).replace(/_ADDR$/, '_HOST')] = host;
-    const record = started[name];
-    if (record !== undefined) environment[serviceAddressVariable(name)] = record.address;
+    // One that starts later is named by its port, where that is fixed.
+    const { port } = ports(name);
+    const address = started[name]?.address ?? (port === 0 ? undefined : `${host}:${port}`);
+    if (address !== undefined) environment[serviceAddressVariable(name)] = address;
   }
   return environment;
 }

@@ -56,8 +56,9 @@ export async function provisionFaiss({ root, cache, log }, progress) {
       { advice: 'faiss 1.7.3 or newer is needed (Debian 12, Ubuntu 24.04); the messages of g++ are above.' },
     );
     const sources = mining.filter((file) => file.endsWith('.cc'));
-    await runLogged(log, 'g++', [...MINING_FLAGS, ...includes, ...sources, '-o', join(temporary, 'mining.node')], {
-      advice: 'g++ 9 or newer is needed; its messages are above.',
+    const output = ['-o', join(temporary, 'mining.node')];
+    await runLogged(log, 'g++', [...MINING_FLAGS, '-include', NAMES, ...includes, ...sources, ...output, ...LIBRARIES], {
+      advice: 'g++ 9 and faiss 1.7.3 or newer are needed; the messages of g++ are above.',
     });
   });
   return pointTo(join(root, PACKAGE, 'build/Release'), addon);

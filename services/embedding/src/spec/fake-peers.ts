@@ -67,19 +67,33 @@ export async function startFakeNeighborIndex(): Promise<RunningService & { reado
     network,
     register: (registrar) =>
       registrar.add(NeighborIndexServiceDefinition, {
-        async getIndex({ indexId }) {
-          if (indexId !== 'kin') throw notFound('index', indexId);
-          return { index: { indexId, dimension: 16 } };
+        async getCollection({ collection }) {
+          if (collection !== 'kin') throw notFound('collection', collection);
+          return { collection: { collection, config: { dimension: 16 } } };
         },
         async upsert(requests) {
           for await (const request of requests) received.push(request);
           return {};
         },
-        createIndex: unused,
-        listIndexes: unused,
-        deleteIndex: unused,
+        getInfo: unused,
+        createCollection: unused,
+        listCollections: unused,
+        deleteCollection: unused,
+        updateAliases: unused,
+        listAliases: unused,
+        delete: unused,
+        get: unused,
+        scroll: unused,
+        count: unused,
         search: unused,
+        multiSearch: unused,
+        searchStream: unused,
+        searchByImage: unused,
         classify: unused,
+        snapshot: unused,
+        listSnapshots: unused,
+        restore: unused,
+        getStats: unused,
         startMining: unused,
         getMining: unused,
         watchMining: unused,

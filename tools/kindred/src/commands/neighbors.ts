@@ -35,7 +35,7 @@ export function addNeighbors(program: Command): void {
         });
         try {
           const [vector = new Float32Array()] = await session.persist(() => embedFiles(session, model, [image]));
-          const request = { indexId: indexIdOf(model, 'train'), queries: bytesOf(vector), k };
+          const request = { collection: indexIdOf(model, 'train'), queries: bytesOf(vector), k };
           const { results } = await session.persist(() =>
             session.neighbors.search(request, { signal: session.signal }),
           );

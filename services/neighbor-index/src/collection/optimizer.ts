@@ -1,0 +1,140 @@
+// Optimizing: small parts are merged, dead rows dropped, indexes built, all beside writes and searches.
+import { buildIndex, type SegmentIndex } from '@kindred/faiss-native';
+import { KindredError } from '@kindred/errors';
+import type { Contents, SealedPart } from './contents.js';
+import { install, type Files } from './checkpoint.js';
+import { indexPlan } from './index-plan.js';
+import { segmentPath, writeFileSynced, type SegmentEntry } from './manifest.js';
+import { mergeParts } from './merge.js';
+import type { Part } from './part.js';
+import { partOf, writeSegment } from './segment-file.js';
+
+/** Parts of about the same size that may stand beside each other. */
+const partsPerTier = 4;
+/** A tier's parts are at most this many times as large as its smallest may be. */
+const tierFactor = 4;
+/** Bytes of vectors of one part at most. */
+const maxPartBytes = 1024 * 1024 * 1024;
+/** Part of a part's rows that may be dead. */
+const maxDeadShare = 0.2;
+/** Rows from which two indexed parts are worth one. */
+const minRows = 1024;
+
+/** Parts to make one of; null: nothing is to be done. */
+export function choosePartsToMerge(contents: Contents, files: Files): readonly SealedPart[] | null {
+  const { spec } = files.manifest;
+  const mostRows = Math.max(minRows, Math.floor(maxPartBytes / (4 * spec.dimension)));
+  const aliveIn = ({ part }: SealedPart): number => part.rows - part.alive.dead;
+  const sealed = contents.sealed;
+  const littered = sealed.find(({ part }) => part.alive.dead > maxDeadShare * part.rows);
+  const bare = sealed.filter((one) => one.part.index === null);
+  const bareRows = bare.reduce((sum, one) => sum + aliveIn(one), 0);
+  if (spec.index.kind !== 'flat' && indexPlan(spec.index, Math.min(bareRows, mostRows)) !== null) {
+    // An indexed part no larger than the new rows is built again with them: the number of parts grows as a logarithm.
+    const small = sealed.filter((one) => one.part.index !== null && aliveIn(one) <= bareRows);
+    return limited([...bare, ...small], sealed, mostRows, aliveIn);
+  }
+  const tiers = new Map<number, SealedPart[]>();
+  for (const one of sealed.filter((part) => spec.index.kind === 'flat' || part.part.index === null)) {
+    if (aliveIn(one) * 2 > mostRows) continue;
+    const tier = Math.floor(Math.log(Math.max(minRows, aliveIn(one))) / Math.log(tierFactor));
+    tiers.set(tier, [...(tiers.get(tier) ?? []), one]);
+  }
+  for (const tier of [...tiers.keys()].sort((a, b) => a - b)) {
+    const members = tiers.get(tier)!;
+    if (members.length >= partsPerTier) return limited(members, sealed, mostRows, aliveIn);
+  }
+  return littered === undefined ? null : [littered];
+}
+
+/** As many of `chosen` as fit one part, in the order of `sealed`; at least one. */
+function limited(
+  chosen: readonly SealedPart[],
+  sealed: readonly SealedPart[],
+  mostRows: number,
+  aliveIn: (one: SealedPart) => number,
+): readonly SealedPart[] {
+  let rows = 0;
+  const fitting = chosen.filter((one, i) => {
+    rows += aliveIn(one);
+    return i === 0 || rows <= mostRows;
+  });
+  return sealed.filter((one) => fitting.includes(one));
+}
+
+/** How optimizing is run. */
+export interface OptimizeOptions {
+  /** Cores that building an index may use. */
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  /** Runs `work` while no checkpoint is at work. */
+  readonly exclusively: (work: () => Promise<void>) => Promise<void>;
+}
+
+/** Makes one part of `sources`. When it fails, all is as before. */
+export async function optimize(
+  sources: readonly SealedPart[],
+  contents: Contents,
+  files: Files,
+  { threads, signal, exclusively }: OptimizeOptions,
+): Promise<void> {
+  const { disk, folder } = files;
+  const { spec } = files.manifest;
+  const merged = await mergeParts(sources, spec.dimension);
+  if (merged === null) {
+    await exclusively(() => replace(sources, null, contents, files));
+    return;
+  }
+  const { columns } = merged;
+  const plan = indexPlan(spec.index, columns.rows);
+  const built = plan === null ? null : await buildIndex(columns, plan, { l2: spec.metric === 'l2', threads, signal });
+  const ready = await partOf(columns, null);
+  try {
+    await exclusively(async () => {
+      if (signal.aborted) throw new KindredError('CANCELLED', 'the collection is being closed');
+      const number = files.manifest.nextNumber;
+      files.manifest = { ...files.manifest, nextNumber: number + 1 };
+      const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), columns);
+      const index =
+        built === null ? null : await writeFileSynced(disk, segmentPath(folder, number, 'index'), built.bytes);
+      const entry: SegmentEntry = { number, rows: columns.rows, bytes, index };
+      const now = (source: SealedPart): SealedPart =>
+        contents.sealed.find(({ part }) => part === source.part) ?? source;
+      const saved = merged.translate((source) => now(source).saved);
+      const part: Part = { ...ready, alive: ready.alive, index: built?.index ?? null };
+      const swap = (): void => {
+        // Rows that died while the part was made, up to this very turn.
+        const bits = merged.translate((source) => source.part.alive.share());
+        if (bits === null) return;
+        for (let row = 0; row < columns.rows; row++)
+          if ((bits[row >> 3]! & (1 << (row & 7))) === 0) part.alive.remove(row);
+      };
+      await replace(sources, { part, entry, saved }, contents, files, swap);
+    });
+  } catch (thrown) {
+    built?.index.close();
+    throw thrown;
+  }
+  closeIndexes(sources);
+}
+
+/** Parts that are replaced may still be searched; their indexes are freed when the last search ends. */
+function closeIndexes(sources: readonly SealedPart[]): void {
+  const indexes = sources.flatMap(({ part }): SegmentIndex[] => (part.index === null ? [] : [part.index]));
+  for (const index of indexes) index.close();
+}
+
+async function replace(
+  sources: readonly SealedPart[],
+  merged: SealedPart | null,
+  contents: Contents,
+  files: Files,
+  swap: () => void = () => {},
+): Promise<void> {
+  const parts = sources.map(({ part }) => part);
+  const first = contents.sealed.findIndex(({ part }) => parts.includes(part));
+  const left = contents.sealed.filter(({ part }) => !parts.includes(part));
+  const before = contents.sealed.slice(0, first).filter(({ part }) => !parts.includes(part)).length;
+  const next = merged === null ? left : [...left.slice(0, before), merged, ...left.slice(before)];
+  await install(next, files.manifest, contents, files, swap);
+}

@@ -1,0 +1,171 @@
+// The embedded engine: collections in folders of this machine's disk, searched with faiss in this process.
+import { KindredError, toKindredError } from '@kindred/errors';
+import type { Logger } from '@kindred/service-runtime';
+import { openEmbeddedCollection, type EmbeddedCollection, type Reserve } from '../collection/embedded-collection.js';
+import type { MaintenanceSettings } from '../collection/maintenance.js';
+import { makeFiles } from '../collection/open-files.js';
+import { manifestPath } from '../collection/manifest.js';
+import type { Limits } from '../limits.js';
+import type { Disk } from '../storage/disk.js';
+import type { CollectionSummary, Engine } from './engine.js';
+import type { CollectionSpec } from './spec.js';
+
+/** The engine, with what snapshots and quotas need of it. */
+export interface EmbeddedEngine extends Engine {
+  get(name: string): EmbeddedCollection | null;
+  create(name: string, spec: CollectionSpec): Promise<EmbeddedCollection>;
+  /** Opens a collection whose files were put in their place by someone else. */
+  adopt(name: string): Promise<EmbeddedCollection>;
+  /** Where a collection's files belong. */
+  folderOf(name: string): string;
+  readonly disk: Disk;
+  usage(): {
+    readonly collections: number;
+    readonly vectors: number;
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+  };
+}
+
+/** What it lives on. */
+export interface EmbeddedEngineParts {
+  readonly disk: Disk;
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly maintenance: MaintenanceSettings;
+}
+
+interface Entry {
+  readonly collection: EmbeddedCollection | null;
+  readonly summary: CollectionSummary;
+  readonly error: KindredError | null;
+}
+
+const root = 'collections';
+/** Of a collection that cannot be read nothing is known. */
+const unknownSpec: CollectionSpec = {
+  dimension: 1,
+  metric: 'inner-product',
+  description: '',
+  index: { kind: 'flat' },
+  durability: 'synced',
+  engine: 'embedded',
+  weaviate: null,
+};
+
+/** Makes the engine; {@link Engine.load} finds what is on the disk. */
+export function createEmbeddedEngine({ disk, limits, logger, maintenance }: EmbeddedEngineParts): EmbeddedEngine {
+  const entries = new Map<string, Entry>();
+  const reserved = { vectors: 0, bytes: 0 };
+  const folderOf = (name: string): string => `${root}/${name}`;
+  const opened = (): EmbeddedCollection[] => [...entries.values()].flatMap(({ collection }) => collection ?? []);
+
+  const usage = () => {
+    const all = opened();
+    return {
+      collections: entries.size,
+      vectors: all.reduce((sum, { contents }) => sum + contents.size, 0),
+      memoryBytes: all.reduce((sum, one) => sum + one.memoryBytes(), 0),
+      diskBytes: all.reduce((sum, one) => sum + one.diskBytes(), 0),
+    };
+  };
+  const reserve: Reserve = (vectors, bytes) => {
+    const used = usage();
+    const over = (what: string, got: number, allowed: number, variable: string): KindredError =>
+      new KindredError(
+        'RESOURCE_EXHAUSTED',
+        `got ${got} ${what} in all collections; allowed: ${allowed} (KINDRED_NEIGHBOR_INDEX_${variable}); delete some, or raise it`,
+      );
+    const allVectors = used.vectors + reserved.vectors + vectors;
+    const allBytes = used.memoryBytes + reserved.bytes + bytes;
+    const allDisk = used.diskBytes + reserved.bytes + bytes;
+    if (vectors > 0 && allVectors > limits.maxVectors)
+      throw over('vectors', allVectors, limits.maxVectors, 'MAX_VECTORS');
+    if (allBytes > limits.maxMemoryBytes)
+      throw over('bytes of memory', Math.round(allBytes), limits.maxMemoryBytes, 'MAX_MEMORY_MIB');
+    if (allDisk > limits.maxDiskBytes) throw over('bytes on disk', allDisk, limits.maxDiskBytes, 'MAX_DISK_MIB');
+    reserved.vectors += vectors;
+    reserved.bytes += bytes;
+    return () => {
+      reserved.vectors -= vectors;
+      reserved.bytes -= bytes;
+    };
+  };
+  const open = async (name: string): Promise<EmbeddedCollection> => {
+    const collection = await openEmbeddedCollection(name, {
+      disk,
+      folder: folderOf(name),
+      reserve,
+      maintenance,
+      onError: (err) => logger.error({ collection: name, err }, 'background work failed; it is tried again'),
+      onProgress: (rows, total) => logger.info({ collection: name, rows, total }, 'collection is being read'),
+    });
+    const { spec, createTime } = collection;
+    entries.set(name, { collection, error: null, summary: { name, spec, createTime, state: 'ready', problem: '' } });
+    return collection;
+  };
+  const fail = (name: string, thrown: unknown): void => {
+    const error = toKindredError(thrown);
+    const before = entries.get(name)?.summary;
+    const summary = { name, spec: before?.spec ?? unknownSpec, createTime: before?.createTime ?? new Date(0) };
+    entries.set(name, { collection: null, error, summary: { ...summary, state: 'damaged', problem: error.message } });
+    logger.error({ collection: name, err: error }, 'collection cannot be used');
+  };
+
+  return {
+    kind: 'embedded',
+    disk,
+    folderOf,
+    usage,
+    async load() {
+      await disk.makeFolder(root);
+      for (const name of (await disk.list(root)).sort()) {
+        const files = await disk.list(folderOf(name));
+        if (!files.includes('manifest.json')) {
+          // Made or deleted only in part: it was never acknowledged, or its deletion was.
+          await disk.removeFolder(folderOf(name));
+          continue;
+        }
+        const loading = { name, spec: unknownSpec, createTime: new Date(0), state: 'loading', problem: '' } as const;
+        entries.set(name, { collection: null, error: null, summary: loading });
+      }
+      for (const name of entries.keys()) {
+        const began = performance.now();
+        try {
+          const { contents } = await open(name);
+          const seconds = ((performance.now() - began) / 1000).toFixed(2);
+          logger.info({ collection: name, size: contents.size, seconds }, 'collection loaded');
+        } catch (thrown) {
+          fail(name, thrown);
+        }
+      }
+    },
+    async create(name, spec) {
+      await makeFiles(disk, folderOf(name), spec, new Date());
+      return open(name);
+    },
+    adopt: open,
+    list: () => [...entries.values()].map(({ summary }) => summary),
+    get(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) return null;
+      if (entry.error !== null) throw entry.error;
+      if (entry.collection !== null) return entry.collection;
+      throw new KindredError('UNAVAILABLE', `collection '${name}' is being read; retry shortly`, {
+        retryAfterMs: 1000,
+      });
+    },
+    async delete(name) {
+      const entry = entries.get(name);
+      entries.delete(name);
+      await entry?.collection?.close();
+      // Without its manifest a folder is no collection, whenever the process ends.
+      await disk.remove(manifestPath(folderOf(name)));
+      if (entry !== undefined) await disk.syncFolder(folderOf(name)).catch(() => {});
+      await disk.removeFolder(folderOf(name));
+    },
+    async close() {
+      for (const collection of opened()) await collection.close();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+// The service's nouns, put together: engines, collections, mining, snapshots, images.
+import type { ArtifactStore } from '@kindred/artifact-store';
+import type { FaissEngine } from '@kindred/faiss-native';
+import type { NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
+import type { Logger } from '@kindred/service-runtime';
+import { createAliases } from './aliases.js';
+import { defaultMaintenance, type MaintenanceSettings } from './collection/maintenance.js';
+import { createCollections } from './collections.js';
+import type { Config } from './config.js';
+import { createEmbeddedEngine } from './engine/embedded-engine.js';
+import { createHandlers } from './handlers.js';
+import { createImageVectors } from './image-search.js';
+import { createMining } from './mining.js';
+import { createSnapshots } from './snapshots.js';
+import { createNodeDisk } from './storage/disk.js';
+
+const version = '0.1.0';
+
+/** The service without its network. */
+export interface NeighborIndex {
+  readonly handlers: NeighborIndexServiceImplementation;
+  /** Reads all collections; calls are answered as soon as theirs is read. */
+  load(): Promise<void>;
+  /** Ends jobs. */
+  drain(): Promise<void>;
+  /** Writes what is to be written and frees everything. */
+  close(): Promise<void>;
+}
+
+/** What it is made of. */
+export interface NeighborIndexParts {
+  readonly config: Omit<Config, 'network' | 'artifactStore'>;
+  readonly store: ArtifactStore;
+  readonly engine: FaissEngine;
+  readonly logger: Logger;
+  /** @default the settings of a service */
+  readonly maintenance?: MaintenanceSettings;
+}
+
+/** Puts the service together; call {@link NeighborIndex.load} next. */
+export function createNeighborIndex({
+  config,
+  store,
+  engine,
+  logger,
+  maintenance = defaultMaintenance,
+}: NeighborIndexParts): NeighborIndex {
+  const { dataFolder, limits, buildThreads, embeddingAddress } = config;
+  const disk = createNodeDisk(dataFolder);
+  const embedded = createEmbeddedEngine({
+    disk,
+    limits,
+    logger,
+    maintenance: { ...maintenance, threads: buildThreads },
+  });
+  const aliases = createAliases(disk);
+  const collections = createCollections([embedded], aliases, limits);
+  const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs });
+  const snapshots = createSnapshots(store, embedded);
+  const images = createImageVectors(embeddingAddress);
+  return {
+    handlers: createHandlers({ version, collections, embedded, snapshots, mining, images, limits }),
+    async load() {
+      await aliases.load();
+      await collections.load();
+    },
+    drain: () => mining.close(),
+    async close() {
+      images.close();
+      await collections.close();
+    },
+  };
+}

@@ -1,0 +1,140 @@
+// The file layer: all that the storage does to files, so that tests can end or fill the disk at every single step.
+import { open, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/** An open file. Positions and lengths in bytes. */
+export interface DiskFile {
+  /** Writes all parts one after another from `position` on; on an error some of them may be there. */
+  write(parts: readonly Uint8Array[], position: number): Promise<void>;
+  /** Fills `target` from `position` on; returns the bytes read, fewer at the end of the file. */
+  read(target: Uint8Array, position: number): Promise<number>;
+  /** Returns once the content is safe from a loss of power. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Files by path, relative to one folder; `/` separates. */
+export interface Disk {
+  /** Opens for reading and writing. `create`: makes it or empties it. ENOENT otherwise where there is none. */
+  open(path: string, create: boolean): Promise<DiskFile>;
+  /** Replaces `to`. */
+  rename(from: string, to: string): Promise<void>;
+  /** No effect where there is none. */
+  remove(path: string): Promise<void>;
+  /** Removes a folder with all that is in it. */
+  removeFolder(path: string): Promise<void>;
+  makeFolder(path: string): Promise<void>;
+  /** Names in a folder; none where there is no such folder. */
+  list(path: string): Promise<string[]>;
+  /** Makes what was created, renamed and removed in a folder safe from a loss of power. */
+  syncFolder(path: string): Promise<void>;
+  /** Where a path is in the file system, for what writes files itself; null: nowhere. */
+  locate(path: string): string | null;
+}
+
+const mostBytesPerRead = 1 << 30;
+
+/** The disk below `folder`. */
+export function createNodeDisk(folder: string): Disk {
+  const at = (path: string): string => join(folder, path);
+  return {
+    async open(path, create) {
+      const handle = await open(at(path), create ? 'w+' : 'r+');
+      return {
+        async write(parts, position) {
+          for (let rest = parts.filter((part) => part.byteLength > 0); rest.length > 0;) {
+            const { bytesWritten } = await handle.writev(rest.slice(0, 512) as Uint8Array[], position);
+            position += bytesWritten;
+            rest = without(rest, bytesWritten);
+          }
+        },
+        async read(target, position) {
+          let done = 0;
+          while (done < target.byteLength) {
+            const length = Math.min(mostBytesPerRead, target.byteLength - done);
+            const { bytesRead } = await handle.read(target, done, length, position + done);
+            if (bytesRead === 0) break;
+            done += bytesRead;
+          }
+          return done;
+        },
+        sync: () => handle.datasync(),
+        truncate: (length) => handle.truncate(length),
+        size: async () => (await handle.stat()).size,
+        close: () => handle.close(),
+      };
+    },
+    rename: (from, to) => rename(at(from), at(to)),
+    remove: (path) => rm(at(path), { force: true }),
+    removeFolder: (path) => rm(at(path), { recursive: true, force: true }),
+    async makeFolder(path) {
+      if ((await mkdir(at(path), { recursive: true })) !== undefined) await syncFolder(dirname(at(path)));
+    },
+    async list(path) {
+      return (await stat(at(path)).catch(() => null)) === null ? [] : readdir(at(path));
+    },
+    syncFolder: (path) => syncFolder(at(path)),
+    locate: at,
+  };
+}
+
+/** Reads a file whole. ENOENT where there is none. */
+export async function readWhole(disk: Disk, path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await disk.open(path, false);
+  try {
+    const bytes = new Uint8Array(await file.size());
+    const length = await file.read(bytes, 0);
+    return bytes.subarray(0, length);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes a file beside its place, syncs it and renames it: readers see the old or the new, also after a crash. */
+export async function replaceWhole(disk: Disk, path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const beside = `${path}.new`;
+  try {
+    const file = await disk.open(beside, true);
+    try {
+      await file.write(parts, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await disk.rename(beside, path);
+  } catch (thrown) {
+    await disk.remove(beside).catch(() => {});
+    throw thrown;
+  }
+  await disk.syncFolder(folderOf(path));
+}
+
+/** The folder of a path; '' for the disk's own. */
+export function folderOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '';
+}
+
+function without(parts: readonly Uint8Array[], written: number): Uint8Array[] {
+  let left = written;
+  const rest: Uint8Array[] = [];
+  for (const part of parts) {
+    if (left >= part.byteLength) {
+      left -= part.byteLength;
+      continue;
+    }
+    rest.push(left === 0 ? part : part.subarray(left));
+    left = 0;
+  }
+  return rest;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
