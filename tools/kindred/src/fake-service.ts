@@ -155,7 +155,6 @@ function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
     getInfo: async () => ({}),
     embed: async () => ({}),
     async *embedStream() {},
-    getInfo: async () => ({}),
     startEmbedDataset: async () => ({ job: job(0) }),
     getEmbedDataset: async () => ({ job: job(total) }),
     async *watchEmbedDataset(_, { signal }) {
