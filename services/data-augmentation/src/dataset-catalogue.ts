@@ -9,7 +9,7 @@ import { createDatasetCache, type DatasetLease } from './dataset-cache.js';
 import type { DatasetKey } from './dataset-key.js';
 import type { DatasetRoots } from './dataset-roots.js';
 import { estimateBytes } from './dataset-size.js';
-import { findDatasets, fingerprint } from './dataset-search.js';
+import { byNameSplitRoot, findDatasets, fingerprint } from './dataset-search.js';
 import type * as DatasetWorker from './dataset.worker.js';
 import type { OpenDataset } from './open-dataset.js';
 import { serveShards } from './shard-port.js';
@@ -29,7 +29,7 @@ export interface DatasetCatalogue {
   /** Opens the dataset of a resolved key. NOT_FOUND: missing. INVALID_ARGUMENT: broken files (names the file). DATA_LOSS: a broken shard (names it).
    * RESOURCE_EXHAUSTED: too large for the cache. CANCELLED by `signal`. */
   acquire(key: DatasetKey, signal: AbortSignal): Promise<DatasetLease>;
-  /** Datasets made by formula and those found in the data roots, by name and split. */
+  /** Datasets made by formula, those found in the data roots, and those pushed to the artifact store, by name and split. */
   list(): Promise<DatasetKey[]>;
   /** Ends the threads that open. */
   close(): Promise<void>;
@@ -74,7 +74,7 @@ export function createDatasetCatalogue(
     },
     acquire: (key, signal) => cache.acquire(key, signal),
     async list() {
-      return [...(await artifacts.list()), ...(await findDatasets(roots.all))];
+      return [...(await artifacts.list()), ...(await findDatasets(roots.all))].sort(byNameSplitRoot);
     },
     close: () => pool.close(),
   };

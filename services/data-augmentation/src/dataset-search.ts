@@ -38,9 +38,12 @@ export async function findDatasets(roots: readonly string[]): Promise<DatasetKey
       for (const item of await datasetsIn(folder)) found.set(datasetKeyText(item), item);
     }
   }
-  return [...drawn, ...found.values()].sort(
-    (a, b) => compare(a.name, b.name) || compare(a.split, b.split) || compare(a.root, b.root),
-  );
+  return [...drawn, ...found.values()].sort(byNameSplitRoot);
+}
+
+/** Orders keys by name, split and root. */
+export function byNameSplitRoot(a: DatasetKey, b: DatasetKey): number {
+  return compare(a.name, b.name) || compare(a.split, b.split) || compare(a.root, b.root);
 }
 
 /** A text that differs once files of the dataset were added, removed or written anew; empty for `drawn`. */

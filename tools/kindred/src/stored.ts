@@ -1,6 +1,7 @@
 // Commands that work on the artifact store itself; no service need run.
 import type { Command } from 'commander';
 import { openStore, type ArtifactStore } from '@kindred/artifact-store';
+import { makeDataFolder } from './data-folder.js';
 import { runCommand, type CommandContext, type GlobalOptions } from './command-context.js';
 import { ownMinio } from './artifact-place.js';
 import { startMinio } from './minio-server.js';
@@ -15,10 +16,10 @@ export function runWithStore(
   return runCommand(command.optsWithGlobals<GlobalOptions>(), async (context) => {
     const { folder, output, interruption } = context;
     const running = await recordOfRunning(folder, interruption.signal);
-    const minio =
-      running === null && folder.artifacts === ownMinio
-        ? await startMinio(folder, (words) => output.text(words))
-        : null;
+    const needsMinio = running === null && folder.artifacts === ownMinio;
+    // The first command on a data folder may be one that needs no service.
+    if (needsMinio) await makeDataFolder(folder);
+    const minio = needsMinio ? await startMinio(folder, (words) => output.text(words)) : null;
     try {
       const name = running?.store ?? minio?.store ?? folder.artifacts;
       return await work(await openStore(name, { onNotice: (message) => output.warn(message) }), context);

@@ -2,7 +2,15 @@
 import type { Command } from 'commander';
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { invalidField, notFound } from '@kindred/errors';
-import { listManifests, manifestKinds, readManifest, type Manifest, type ManifestKind } from '@kindred/lineage';
+import {
+  isDatasetReference,
+  listManifests,
+  manifestKinds,
+  parseDatasetArtifact,
+  readManifest,
+  type Manifest,
+  type ManifestKind,
+} from '@kindred/lineage';
 import { table, type Output } from '../output.js';
 import { formatBytes } from '../quantities.js';
 import { runWithStore } from '../stored.js';
@@ -74,12 +82,17 @@ async function show(store: ArtifactStore, output: Output, kind: ManifestKind, id
   output.result({ ...manifest, usedBy });
 }
 
-/** Whether `other` was made from `made`: by the hash of a file, or where no hash is known by its name. */
+/** Whether `other` was made from `made`: by the hash of a file, by its name, or a data set by the content that it was pinned to. */
 function isInputOf(made: Manifest, other: Manifest): boolean {
   const hashes = new Set(made.files.map(({ sha256 }) => sha256));
   return other.inputs.some(({ kind, id, sha256 }) => {
     if (kind !== made.kind) return false;
-    return id === made.id || (sha256 !== null && hashes.has(sha256));
+    if (id === made.id || (sha256 !== null && hashes.has(sha256))) return true;
+    // E.g. `artifact:pets@0123456789abcdef/train`.
+    const reference = id.slice(0, id.lastIndexOf('/'));
+    if (!isDatasetReference(reference)) return false;
+    const { name, hash } = parseDatasetArtifact(reference, 'id');
+    return hash === null ? name === made.id : String(made.config['set']).startsWith(hash);
   });
 }
 
