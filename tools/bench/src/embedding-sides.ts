@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { createFolderStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { pythonWith } from '@kindred/python-environment';
-import { encodeModelFile, type Architecture } from '@kindred/simclr';
-import { benchModel } from './embedding-model.js';
+import { encodeModelFile } from '@kindred/simclr';
+import { benchModel, type BenchForm } from './embedding-model.js';
 import { endServiceProcess, startServiceProcess } from './service-process.js';
 
 /** A service under load. */
@@ -24,7 +24,7 @@ export interface EmbeddingSide {
 export interface SideOptions {
   /** A folder of the side's own. */
   readonly folder: string;
-  readonly form: Architecture['form'];
+  readonly form: BenchForm;
   readonly threads: number;
   readonly maxBatch: number;
   readonly maxDelayMs: number;
