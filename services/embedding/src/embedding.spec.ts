@@ -82,7 +82,7 @@ describe('embedding service', () => {
         registrar.add(GRPCInferenceServiceDefinition, embedding.inferenceHandlers);
       },
       ready: embedding.ready,
-    health: embedding.health,
+      health: embedding.health,
       onDrain: () => embedding.drain(),
       onClose: () => embedding.close(),
     });

@@ -91,7 +91,13 @@ describe('a registered model', () => {
     for (const seed of [1, 2]) {
       const { sha256, size } = await service.store.put(`runs/r${seed}/model.safetensors`, smallModel(seed));
       const source = { kind: 'run' as const, id: `r${seed}` };
-      await registry.register('cats', { key: `runs/r${seed}/model.safetensors`, sha256, size, source, description: '' });
+      await registry.register('cats', {
+        key: `runs/r${seed}/model.safetensors`,
+        sha256,
+        size,
+        source,
+        description: '',
+      });
     }
     await registry.setAlias('cats', 'production', 1);
     const versionOf = async (model: string) => (await service.client.embed({ model, images })).modelVersion;

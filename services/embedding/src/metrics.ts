@@ -5,17 +5,13 @@ const prefix = 'kindred_embedding';
 
 /** The metrics. */
 export const metrics = {
-  queueImages: gauge(
-    `${prefix}_queue_images`,
-    'Images in the queue of a model, those being decoded included.',
-    ['model'] as const,
-  ),
+  queueImages: gauge(`${prefix}_queue_images`, 'Images in the queue of a model, those being decoded included.', [
+    'model',
+  ] as const),
   batchImages: histogram(`${prefix}_batch_images`, 'Images of a batch.', ['model'] as const, countBuckets),
-  queueSeconds: histogram(
-    `${prefix}_queue_seconds`,
-    'Time of an image from being ready to being taken into a batch.',
-    ['model'] as const,
-  ),
+  queueSeconds: histogram(`${prefix}_queue_seconds`, 'Time of an image from being ready to being taken into a batch.', [
+    'model',
+  ] as const),
   preprocessSeconds: histogram(
     `${prefix}_preprocess_seconds`,
     'Time in which the images of a request were decoded and transformed.',

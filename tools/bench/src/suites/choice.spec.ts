@@ -18,6 +18,6 @@ describe('the choice of suites', () => {
 
   it('refuses a name that there is not, and says which there are', () => {
     expect(() => chooseSuites(['steps', 'speed'])).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
-    expect(() => chooseSuites(['speed'])).toThrow(/training, steps/);
+    expect(() => chooseSuites(['speed'])).toThrow(/training, embedding, steps/);
   });
 });
