@@ -185,4 +185,16 @@ describe('answers', () => {
     expect(full.count).toBe(200);
     expect(largestDifference(await vectorsOf('left'), expected)).toBeLessThan(1e-5);
   });
+
+  it('are not waited for past a deadline: what is late gives its place to others', async () => {
+    await service.put('late', 1);
+    await service.client.loadModel({ model: 'late' });
+    const value = { pixels: randomBytes(256 * 3072), count: 256, height: 32, width: 32 };
+    const busy = service.client.embed({ model: 'late', images: { $case: 'raw', value } });
+    const waiting = { pixels: randomBytes(250 * 3072), count: 250, height: 32, width: 32 };
+    const late = service.client.embed({ model: 'late', images: { $case: 'raw', value: waiting } }, { deadlineMs: 5 });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect((await busy).count).toBe(256);
+    expect((await service.client.embed({ model: 'late', images })).count).toBe(5);
+  });
 });
