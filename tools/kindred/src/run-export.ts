@@ -72,7 +72,7 @@ export async function exportRun(
   if ((await store.describe(modelKey)) === null) {
     throw new KindredError(
       'FAILED_PRECONDITION',
-      `run '${runId}' is ${history.state} and has no model yet; export it once it has succeeded`,
+      `run '${runId}' (${history.state}) has no model; a run has one once it has succeeded`,
       { resource: { type: 'run', name: runId } },
     );
   }
