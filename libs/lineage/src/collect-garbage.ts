@@ -109,8 +109,6 @@ function judge(references: StoreReferences, pushing: boolean, key: string): Verd
       if (key.startsWith(datasetPushPrefix)) return { reason: 'note of a push that did not end' };
       if (!key.startsWith(datasetShardPrefix) && !key.startsWith(datasetSetPrefix)) return 'unknown';
       return pushing ? 'alive' : { reason: 'no dataset has it' };
-    case 'models':
-      return { reason: 'no version of a model is this file' };
     default:
       return deadFiles.has(key) ? { reason: 'what it was made from is gone' } : 'unknown';
   }

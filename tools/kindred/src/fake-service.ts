@@ -154,7 +154,6 @@ function registerEmbedding(registrar: ServiceRegistrar, state: string): void {
   registrar.add(EmbeddingServiceDefinition, {
     getInfo: async () => ({}),
     embed: async () => ({}),
-    getInfo: async () => ({}),
     async *embedStream() {},
     startEmbedDataset: async () => ({ job: job(0) }),
     getEmbedDataset: async () => ({ job: job(total) }),

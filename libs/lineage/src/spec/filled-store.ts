@@ -65,10 +65,10 @@ export async function fillStore(): Promise<FilledStore> {
   await put('runs/gone/tensorboard/events');
   const registry = createModelRegistry(store);
   const version = { source: { kind: 'import', id: 'x' }, description: '', size: 1 } as const;
-  for (const key of ['runs/gone/model.safetensors', 'models/kept.safetensors'])
+  for (const key of ['runs/gone/model.safetensors', 'runs/imported/model.safetensors'])
     await registry.register('cats', { ...version, key, sha256: sha256(key) });
-  await put('models/kept.safetensors');
-  await put('models/left.safetensors');
+  await put('runs/imported/model.safetensors');
+  await put('runs/unregistered/model.safetensors');
 
   // Features of a run that is there, and of a model that is gone.
   for (const [id, model] of [
@@ -110,7 +110,7 @@ export async function fillStore(): Promise<FilledStore> {
       'indexes/deleted/segments/01.safetensors',
       'indexes/i/segments/02.safetensors',
       'manifests/feature-set/lost/train.json',
-      'models/left.safetensors',
+      'runs/unregistered/model.safetensors',
       'runs/done/checkpoints/03.safetensors',
       'runs/done/reserve',
       'runs/gone/tensorboard/events',
