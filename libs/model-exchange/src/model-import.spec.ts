@@ -38,6 +38,7 @@ describe('importModel', () => {
       parameters,
       normalisation: { mean: [0, 0, 0], std: [1, 1, 1] },
       cropSize: 24,
+      resizeSide: null,
       origin: { run: 'r' },
     };
     expect(importModel(encodeModelFile(model), 'm')).toEqual({ model, format: 'kindred', leftOut: [] });

@@ -9,7 +9,7 @@ export { initialMomentum, initialParameters } from './initialisation.js';
 export { tensorFlowShape, toPyTorchLayout, toTensorFlowLayout } from './layout.js';
 
 // Running it
-export { checkImageSize, finalMapSide, forward, onlyImageSide } from './network.js';
+export { checkImageSize, finalMapSide, firstMapSide, forward, onlyImageSide } from './network.js';
 export type { ForwardOptions, ForwardResult, ParameterTensors } from './network.js';
 export { batchNormEpsilon, batchNormMomentum, portableOperations } from './operations.js';
 export type { NetworkOperations, NormResult, NormTensors } from './operations.js';

@@ -70,11 +70,16 @@ export function forward(
 
 /** Side of the last feature map for an image side; each stride-2 step with padding 1 gives ceil(side / 2). */
 export function finalMapSide(architecture: Architecture, side: number): number {
-  const { stride, pool } = stems[architecture.form];
-  let result = Math.ceil(side / stride);
+  const { pool } = stems[architecture.form];
+  let result = firstMapSide(architecture, side);
   if (pool !== null) result = Math.floor((result + 2 * pool.padding - pool.size) / pool.stride) + 1;
   for (let stage = 2; stage <= 4; stage++) result = Math.ceil(result / 2);
   return result;
+}
+
+/** Side of the first feature map, the largest of all, for an image side. */
+export function firstMapSide({ form }: Architecture, side: number): number {
+  return Math.ceil(side / stems[form].stride);
 }
 
 /** The only height and width in pixels that the form takes; null: any. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
 import { isKindredError, notFound } from '@kindred/errors';
 import { createModelRegistry, runModelKey, type RegisteredModel } from '@kindred/lineage';
-import { backboneDim, decodeModelFile } from '@kindred/simclr';
+import { backboneDim, decodeModelFile, firstMapSide } from '@kindred/simclr';
 
 /** A model's file, found by a reference. */
 export interface ResolvedModel {
@@ -31,8 +31,8 @@ export interface ModelFacts {
   readonly cropSize: number;
   /** Shorter side that images of other sizes are resized to; null: none is. */
   readonly resizeSide: number | null;
-  /** Channels of the network's first map. */
-  readonly width: number;
+  /** Numbers of an image's largest map in the network. */
+  readonly mapSize: number;
 }
 
 /** Finds models. */
@@ -55,7 +55,7 @@ const noFacts: Omit<ModelFacts, 'fileBytes'> = {
   backboneDimension: 0,
   cropSize: 0,
   resizeSide: null,
-  width: 0,
+  mapSize: 0,
 };
 
 interface FileContent {
@@ -160,7 +160,8 @@ async function readContent(store: ArtifactStore, key: string): Promise<{ sha256:
   try {
     const { architecture, cropSize, resizeSide } = decodeModelFile(Buffer.concat(parts));
     const dimensions = { embeddingDimension: architecture.featureDim, backboneDimension: backboneDim(architecture) };
-    return { sha256, facts: { fileBytes, cropSize, resizeSide, width: architecture.width, ...dimensions } };
+    const mapSize = firstMapSide(architecture, cropSize) ** 2 * architecture.width;
+    return { sha256, facts: { fileBytes, cropSize, resizeSide, mapSize, ...dimensions } };
   } catch {
     return { sha256, facts: { fileBytes, ...noFacts } };
   }

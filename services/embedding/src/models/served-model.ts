@@ -36,8 +36,8 @@ let lastHandle = 0;
  * Bytes that a model is reckoned to take: its file, the copies that the runtime makes of its weights (three times, those of transformed
  * filters included), and a dozen maps of the largest batch.
  */
-export function reckonedBytes({ fileBytes, cropSize, width }: ModelFacts, batchSizes: readonly number[]): number {
-  return 4 * fileBytes + 12 * (batchSizes.at(-1) ?? 1) * cropSize * cropSize * width * 4;
+export function reckonedBytes({ fileBytes, mapSize }: ModelFacts, batchSizes: readonly number[]): number {
+  return 4 * fileBytes + 12 * (batchSizes.at(-1) ?? 1) * mapSize * 4;
 }
 
 /** Loads, compiles and warms a version. DATA_LOSS when its file is damaged. */

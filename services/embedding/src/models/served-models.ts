@@ -8,7 +8,7 @@ import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
 import { reckonedBytes, serveModel, type BatchingOptions, type ServedModel } from './served-model.js';
 
 /** What is known of a model, for callers. */
-export interface ModelDescription extends ResolvedModel, Omit<ModelFacts, 'fileBytes' | 'width'> {
+export interface ModelDescription extends ResolvedModel, Omit<ModelFacts, 'fileBytes' | 'mapSize'> {
   /** Whether `version` is in memory. */
   readonly loaded: boolean;
   /** The version in memory; empty where none is. */
