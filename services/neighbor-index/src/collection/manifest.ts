@@ -55,7 +55,7 @@ export async function readManifest(disk: Disk, folder: string): Promise<Manifest
   const text = Buffer.from(bytes).toString('utf8');
   const end = text.trimEnd().lastIndexOf('\n') + 1;
   const body = bytes.subarray(0, Buffer.byteLength(text.slice(0, end)));
-  if (text.slice(end).trim() !== `crc32c ${await checked(body)}`) throw damagedFile(path, 'its checksum does not hold');
+  if (text.slice(end) !== `crc32c ${await checked(body)}\n`) throw damagedFile(path, 'its checksum does not hold');
   try {
     return manifestSchema.parse(JSON.parse(text.slice(0, end)));
   } catch (cause) {

@@ -1,6 +1,7 @@
 // Optimizing: small parts are merged, dead rows dropped, indexes built, all beside writes and searches.
 import { buildIndex, type SegmentIndex } from '@kindred/faiss-native';
 import { KindredError } from '@kindred/errors';
+import { countBits } from './alive-rows.js';
 import type { Contents, SealedPart } from './contents.js';
 import { install, type Files } from './checkpoint.js';
 import { indexPlan } from './index-plan.js';
@@ -26,7 +27,10 @@ export function choosePartsToMerge(contents: Contents, files: Files): readonly S
   const mostRows = Math.max(minRows, Math.floor(maxPartBytes / (4 * spec.dimension)));
   const aliveIn = ({ part }: SealedPart): number => part.rows - part.alive.dead;
   const sealed = contents.sealed;
-  const littered = sealed.find(({ part }) => part.alive.dead > maxDeadShare * part.rows);
+  // Rows that have died since the last checkpoint cannot be left out yet: their changes may be in the log only.
+  const littered = sealed.find(
+    ({ saved, entry: { rows } }) => saved !== null && countBits(saved, rows) < (1 - maxDeadShare) * rows,
+  );
   const bare = sealed.filter((one) => one.part.index === null);
   const bareRows = bare.reduce((sum, one) => sum + aliveIn(one), 0);
   if (spec.index.kind !== 'flat' && indexPlan(spec.index, Math.min(bareRows, mostRows)) !== null) {
