@@ -1,4 +1,5 @@
 // The contract's calls, translated to the service's nouns and back; no mathematics.
+import { setMaxListeners } from 'node:events';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
 import { float32Of } from '@kindred/service-runtime';
@@ -132,10 +133,15 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       );
       if (queries > contractLimits.queries)
         throw invalidField('searches', `got ${queries} queries in all; allowed: ${contractLimits.queries}`);
+      setMaxListeners(contractLimits.searches, signal);
       const found = await Promise.all(asked.map(({ collection, query }) => collection.search(query, signal)));
       return { answers: found.map((hits) => ({ results: hitsToWire(hits) })) };
     },
-    searchStream: (requests, { signal }) => answerStream(requests, (request) => search(request, signal)),
+    searchStream(requests, { signal }) {
+      // Each search under way listens for the end of the call.
+      setMaxListeners(contractLimits.searches, signal);
+      return answerStream(requests, (request) => search(request, signal));
+    },
     async searchByImage({ collection: name, model, image, k, options }, { signal }) {
       const collection = collections.get(name);
       const { spec } = collection;
