@@ -115,6 +115,7 @@ it('keeps ids that are texts, payloads and what they are filtered by', async () 
   expect(got.points[1]?.payload).toBe(camera('y', 2));
   expect([...float32Of(got.points[1]!.vector, 'v')]).toEqual([2, 0]);
 
+  await client.upsert(stream(part(collection, [9, 10], Float32Array.of(5, 0, 6, 0))));
   const seen = [];
   let after: Awaited<ReturnType<Client['scroll']>>['next'];
   do {

@@ -8,6 +8,7 @@ import {
   serviceAddressVariable,
   type NetworkConfig,
 } from '@kindred/service-runtime';
+import { defaultMaintenance } from './collection/maintenance.js';
 import type { Limits } from './limits.js';
 
 /** The service's settings. */
@@ -18,6 +19,8 @@ export interface Config {
   /** Folder of the collections: a disk of this machine. */
   readonly dataFolder: string;
   readonly limits: Limits;
+  /** Rows that grow in memory before they become a file, in collections with an index. */
+  readonly growingRows: number;
   /** Cores that building an index may use. */
   readonly buildThreads: number;
   /** Where the embedding service is, for SearchByImage. */
@@ -44,6 +47,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_NEIGHBOR_INDEX_MAX_COLLECTIONS: fields.integer(1, 10_000).default(1_000),
     KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB: fields.integer(1, 16_384).default(2_048),
     KINDRED_NEIGHBOR_INDEX_MAX_MINING_JOBS: fields.integer(1, 64).default(4),
+    KINDRED_NEIGHBOR_INDEX_GROWING_ROWS: fields.integer(1, 10_000_000).default(defaultMaintenance.growingRows),
     KINDRED_NEIGHBOR_INDEX_BUILD_THREADS: fields.integer(1, 256).default(1),
   });
   const number = (name: string): number =>
@@ -54,6 +58,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     dataFolder: values.KINDRED_NEIGHBOR_INDEX_DATA as string,
     embeddingAddress: (values as Record<string, unknown>)[embedding] as string,
     buildThreads: number('BUILD_THREADS'),
+    growingRows: number('GROWING_ROWS'),
     limits: {
       maxVectors: number('MAX_VECTORS'),
       maxMemoryBytes: number('MAX_MEMORY_MIB') * mib,

@@ -45,13 +45,13 @@ export function createNeighborIndex({
   logger,
   maintenance = defaultMaintenance,
 }: NeighborIndexParts): NeighborIndex {
-  const { dataFolder, limits, buildThreads, embeddingAddress } = config;
+  const { dataFolder, limits, buildThreads, growingRows, embeddingAddress } = config;
   const disk = createNodeDisk(dataFolder);
   const embedded = createEmbeddedEngine({
     disk,
     limits,
     logger,
-    maintenance: { ...maintenance, threads: buildThreads },
+    maintenance: { ...maintenance, threads: buildThreads, growingRows },
   });
   const aliases = createAliases(disk);
   const collections = createCollections([embedded], aliases, limits);

@@ -51,7 +51,9 @@ function sortedIds(part: Part): SortedIds {
   const texts = (part.texts ?? []).filter((text) => text !== '' && text !== undefined);
   let numbers = part.ids.slice(0, part.rows);
   if (texts.length > 0) numbers = numbers.filter((_, row) => (part.texts?.[row] ?? '') === '');
-  const sorted = { rows: part.rows, numbers: numbers.sort(), texts: [...new Set(texts)].sort(compareIds) };
+  // An id that was stored again has several rows.
+  numbers = numbers.sort().filter((id, i, all) => i === 0 || id !== all[i - 1]);
+  const sorted = { rows: part.rows, numbers, texts: [...new Set(texts)].sort(compareIds) };
   known.set(part, sorted);
   return sorted;
 }

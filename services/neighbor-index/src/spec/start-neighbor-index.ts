@@ -38,7 +38,13 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
   const store = await createFolderStore(folder);
   const engine = createFaissEngine();
   const index = createNeighborIndex({
-    config: { dataFolder, limits, buildThreads: 1, embeddingAddress: options.embeddingAddress ?? '127.0.0.1:1' },
+    config: {
+      dataFolder,
+      limits,
+      buildThreads: 1,
+      growingRows: options.maintenance?.growingRows ?? defaultMaintenance.growingRows,
+      embeddingAddress: options.embeddingAddress ?? '127.0.0.1:1',
+    },
     store,
     engine,
     logger,
