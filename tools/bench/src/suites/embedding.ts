@@ -12,12 +12,15 @@ import { alternate, type Round } from '../rounds.js';
 import type { Suite, SuiteContext, SuiteResult } from './suite.js';
 import { jpegImage } from '../jpeg-image.js';
 
+const loadSuite = 'embedding-load';
 const maxBatch = 32;
 const maxDelayMs = 2;
 /** Calls at one time that saturate either side: three batches. */
 const concurrency = 3 * maxBatch;
 const roundSeconds = 10;
 const overloadSeconds = 60;
+/** Images of a call in the overload. */
+const imagesPerCall = 8;
 /** Batches of a round of the bare network. */
 const forwardSteps = 60;
 const peerIs = 'grpcio (asyncio) and PyTorch, frozen, channels last, the same batching';
@@ -28,7 +31,7 @@ export const embeddingThroughputSuite: Suite = {
   description: 'the embedding service, saturated, against the same in Python and against its bare network',
   async run(context) {
     await mkdir(context.folder, { recursive: true });
-    const raw = await throughput(context, 'cifar', rawRequest(32));
+    const raw = await throughput(context, 'cifar', rawRequest(32, 1));
     const jpeg = await throughput(context, 'stl', await jpegRequest(224));
     return { rows: [...raw.rows, ...jpeg.rows], versions: { ...raw.versions, ...jpeg.versions } };
   },
@@ -36,13 +39,19 @@ export const embeddingThroughputSuite: Suite = {
 
 /** The service alone: no peer, since what is held against it is itself. */
 export const embeddingLoadSuite: Suite = {
-  name: 'embedding-load',
+  name: loadSuite,
   description: 'latency of the embedding service at half of its load, and what it does at three times of it',
   async run(context) {
     await mkdir(context.folder, { recursive: true });
-    const { ours, send, close } = await underLoad(context, 'cifar', rawRequest(32));
+    const { ours, send, close } = await underLoad(context, 'cifar', rawRequest(32, 1));
     try {
-      return { rows: await latencyAndOverload(context, ours, send), versions: {} };
+      const full = join(context.folder, 'full.bin');
+      await writeFile(full, rawRequest(32, imagesPerCall));
+      const rows = [
+        await latency(context, ours, send),
+        ...(await overload(context, ours, send, { request: full, images: imagesPerCall, seconds: overloadSeconds })),
+      ];
+      return { rows, versions: {} };
     } finally {
       await close();
     }
@@ -110,47 +119,63 @@ async function throughput(context: SuiteContext, form: SideOptions['form'], requ
   }
 }
 
-/** Latency at half of the saturated load, and what happens at three times of it. */
-async function latencyAndOverload({ say }: SuiteContext, ours: EmbeddingSide, send: Send): Promise<Row[]> {
+/** Latency at half of the saturated load, one image a call. */
+async function latency({ say }: SuiteContext, ours: EmbeddingSide, send: Send): Promise<Row> {
   await send(ours, { seconds: 2 });
   const full = (await send(ours)).answered;
   const half = await send(ours, { rate: full / 2 });
   const [p50, p99] = [quantile(half.answeredMs, 0.5), quantile(half.answeredMs, 0.99)];
   say(`embed-p99: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${half.answered.toFixed(0)} images/s`);
+  return pair('embed-p99', 'ms', 'its p50, at half of the saturated load', p99, p50);
+}
 
-  const before = await send(ours);
+/** What happens at three times of the saturated load, with calls of several images: what a refusal costs is then what it costs others. */
+async function overload(
+  { say }: SuiteContext,
+  ours: EmbeddingSide,
+  send: Send,
+  { request, images, seconds }: { readonly request: string; readonly images: number; readonly seconds: number },
+): Promise<Row[]> {
+  const before = await send(ours, { request, concurrency: Math.ceil(concurrency / images) });
   let [early, late] = [Number.NaN, Number.NaN];
   const watch = [
-    setTimeout(() => void ours.residentMiB().then((mib) => (early = mib)), 20_000),
-    setTimeout(() => void ours.residentMiB().then((mib) => (late = mib)), (overloadSeconds - 2) * 1000),
+    setTimeout(() => void ours.residentMiB().then((mib) => (early = mib)), (seconds / 3) * 1000),
+    setTimeout(() => void ours.residentMiB().then((mib) => (late = mib)), (seconds - 2) * 1000),
   ];
-  const over = await send(ours, { rate: 3 * full, seconds: overloadSeconds });
+  const over = await send(ours, { request, rate: 3 * before.answered, seconds });
   for (const timer of watch) clearTimeout(timer);
   const refusedMs = quantile(over.refusedMs, 0.99);
+  const [answered, saturated] = [over.answered * images, before.answered * images];
   say(
-    `embed-overload: ${over.answered.toFixed(0)} of ${before.answered.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
+    `embed-overload: ${answered.toFixed(0)} of ${saturated.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
       `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB`,
   );
-  const suite = 'embedding-load';
-  const single = (figure: number): Round[] => [{ figure, othersCores: null }];
-  const pair = (id: string, unit: string, against: string, own: number, other: number): Row =>
-    compare({ suite, id, unit, against }, { ours: single(own), peer: single(other) }, 'ours', 'peer');
   return [
-    pair('embed-p99', 'ms', 'its p50, at half of the saturated load', p99, p50),
-    pair('embed-overload', 'images/s', 'saturated just before', over.answered, before.answered),
+    pair('embed-overload', 'images/s', `saturated just before, ${images} images a call`, answered, saturated),
     compare(
-      { suite, id: 'embed-overload-refusal', unit: 'ms', against: 'none: p99 of the refused calls' },
+      { suite: loadSuite, id: 'embed-overload-refusal', unit: 'ms', against: 'none: p99 of the refused calls' },
       { ours: single(refusedMs) },
       'ours',
       null,
     ),
-    pair('embed-overload-memory', 'MiB', 'after 20 s of the overload', late, early),
+    pair('embed-overload-memory', 'MiB', 'after a third of the overload', late, early),
   ];
 }
 
-function rawRequest(side: number): Uint8Array {
-  const pixels = Uint8Array.from({ length: side * side * 3 }, (_, i) => (Math.imul(i, 2654435761) >>> 12) & 255);
-  const value = { pixels, count: 1, height: side, width: side };
+const single = (figure: number): Round[] => [{ figure, othersCores: null }];
+
+/** A row of two figures of our own. */
+function pair(id: string, unit: string, against: string, own: number, other: number): Row {
+  const rates = { ours: single(own), peer: single(other) };
+  return compare({ suite: loadSuite, id, unit, against }, rates, 'ours', 'peer');
+}
+
+function rawRequest(side: number, count: number): Uint8Array {
+  const pixels = Uint8Array.from(
+    { length: count * side * side * 3 },
+    (_, i) => (Math.imul(i, 2654435761) >>> 12) & 255,
+  );
+  const value = { pixels, count, height: side, width: side };
   return EmbedRequest.encode(EmbedRequest.fromPartial({ model: modelName, images: { $case: 'raw', value } })).finish();
 }
 
