@@ -99,6 +99,10 @@ export async function fillStore(): Promise<FilledStore> {
   await json('indexes/later/index.json', { version: 2 });
   await put('indexes/later/segments/01.bin');
   await writeManifest(store, manifestOf({ kind: 'index', id: 'later' }));
+  // Mined from a collection, which lies on its service's own disk.
+  const mined = fileOf('collections/c/topk-20.npy', 'mined');
+  await put(mined.key, 'mined');
+  await writeManifest(store, manifestOf({ kind: 'index', id: 'c', files: [mined] }));
   await put('notes/by-a-person.txt');
 
   for (const key of store.keys()) store.age(key, new Date(Date.now() - 2 * 86_400_000));
