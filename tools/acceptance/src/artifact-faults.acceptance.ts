@@ -62,7 +62,7 @@ describe.skipIf(minio === null || proxy === null)('faults of the artifact store'
         await delay(1_000);
         const commit = join(server.folder, 'artifacts/disturbed/runs', runId, 'commits');
         expect(existsSync(commit)).toBe(true);
-        expect(existsSync(join(commit, `${String(downInCheckpoint).padStart(9, '0')}.json`))).toBe(false);
+        expect(existsSync(join(commit, `${String(downInCheckpoint).padStart(12, '0')}.json`))).toBe(false);
         await server.stop('SIGKILL');
       });
       await delay(outageMs);
