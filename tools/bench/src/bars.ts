@@ -29,6 +29,10 @@ export const bars: Readonly<Record<string, Bar>> = {
   'artifact-get': { of: 'ratio', must: 'atLeast', value: 0.8 },
   'artifact-memory-put': { of: 'ours', must: 'atMost', value: 200 },
   'artifact-memory-get': { of: 'ours', must: 'atMost', value: 200 },
+  'flat-batch': { of: 'ratio', must: 'atLeast', value: 0.9 },
+  recall: { of: 'ours', must: 'atLeast', value: 0.98 },
+  'search-under-writes': { of: 'ours', must: 'atMost', value: 2 },
+  restart: { of: 'ours', must: 'atMost', value: 20 },
   'compile-seconds': { of: 'ours', must: 'atMost', value: 3 },
 };
 

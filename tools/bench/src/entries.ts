@@ -18,3 +18,6 @@ export const storedObjectEntry = workerEntry(import.meta.url, 'stored-object');
 
 /** Entry of the suite `embedding`: the network without a service. */
 export const frozenForwardEntry = workerEntry(import.meta.url, 'frozen-forward');
+
+/** Entry of the suite `neighbors-flat`. */
+export const flatSearchEntry = workerEntry(import.meta.url, 'flat-search');

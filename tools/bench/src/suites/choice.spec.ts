@@ -6,7 +6,7 @@ const named = (...names: string[]): string[] => chooseSuites(names).map(({ name 
 describe('the choice of suites', () => {
   it('is all of them for no name, and a group for its name', () => {
     expect(chooseSuites([])).toEqual(allSuites);
-    expect(chooseSuites(['training', 'embedding', 'artifacts'])).toEqual(allSuites);
+    expect(chooseSuites(['training', 'embedding', 'artifacts', 'neighbors'])).toEqual(allSuites);
     expect(named('embedding')).toEqual(['embedding-throughput', 'embedding-load']);
     expect(named('training')).not.toContain('embedding-load');
   });
@@ -18,6 +18,6 @@ describe('the choice of suites', () => {
 
   it('refuses a name that there is not, and says which there are', () => {
     expect(() => chooseSuites(['steps', 'speed'])).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
-    expect(() => chooseSuites(['speed'])).toThrow(/training, embedding, steps/);
+    expect(() => chooseSuites(['speed'])).toThrow(/training, embedding, neighbors, steps/);
   });
 });

@@ -7,6 +7,7 @@ import { embeddingLoadSuite, embeddingThroughputSuite } from './embedding.js';
 import { endToEndSuite } from './end-to-end.js';
 import { memorySuite } from './memory.js';
 import { miningSuite } from './mining.js';
+import { neighborsFlatSuite, neighborsServiceSuite } from './neighbors.js';
 import { stepsSuite } from './steps.js';
 import type { Suite } from './suite.js';
 
@@ -23,8 +24,11 @@ const trainingSuites: readonly Suite[] = [
 /** All about the embedding service. */
 const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLoadSuite];
 
+/** All about the neighbour index. */
+const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite];
+
 /** All suites, in the order in which they run. */
-export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites, artifactsSuite];
+export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites, artifactsSuite, ...neighborSuites];
 
 /** Names that mean several suites. */
 export const groups = [
@@ -34,6 +38,7 @@ export const groups = [
     suites: trainingSuites,
   },
   { name: 'embedding', description: 'the embedding service under load: both of its suites', suites: embeddingSuites },
+  { name: 'neighbors', description: 'the neighbour index: both of its suites', suites: neighborSuites },
 ] as const;
 
 /** The suites that these names mean, each once; no names: all. NOT_FOUND for a name that there is not. */
