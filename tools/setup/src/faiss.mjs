@@ -57,9 +57,14 @@ export async function provisionFaiss({ root, cache, log }, progress) {
     );
     const sources = mining.filter((file) => file.endsWith('.cc'));
     const output = ['-o', join(temporary, 'mining.node')];
-    await runLogged(log, 'g++', [...MINING_FLAGS, '-include', NAMES, ...includes, ...sources, ...output, ...LIBRARIES], {
-      advice: 'g++ 9 and faiss 1.7.3 or newer are needed; the messages of g++ are above.',
-    });
+    await runLogged(
+      log,
+      'g++',
+      [...MINING_FLAGS, '-include', NAMES, ...includes, ...sources, ...output, ...LIBRARIES],
+      {
+        advice: 'g++ 9 and faiss 1.7.3 or newer are needed; the messages of g++ are above.',
+      },
+    );
   });
   return pointTo(join(root, PACKAGE, 'build/Release'), addon);
 }
