@@ -13,7 +13,7 @@ export interface VectorCache {
   bytes(): number;
 }
 
-/** Bytes that an entry takes beside its vector: key, map entry, array object; measured at 250 to 290. */
+/** Bytes that an entry takes beside its vector: key, map entry, array object; an allowance. */
 const entryBytes = 300;
 
 /** Makes a cache of at most `maxBytes`; 0: nothing is held. */
