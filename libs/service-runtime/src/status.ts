@@ -1,5 +1,5 @@
 // Errors ↔ gRPC status, the only place where the two meet: one exhaustive table, `google.rpc` details both ways.
-import { KindredError, isKindredError, toKindredError, type ErrorCode, type ErrorFields } from '@kindred/errors';
+import { KindredError, toKindredError, type ErrorCode, type ErrorFields } from '@kindred/errors';
 import { ClientError, ServerError, Status } from 'nice-grpc-common';
 import { BadRequest, ResourceInfo, RetryInfo, RichClientError, RichServerError } from 'nice-grpc-error-details';
 
@@ -22,11 +22,24 @@ const statusByCode: Record<ErrorCode, Status> = {
 
 const codeByStatus = new Map(Object.entries(statusByCode).map(([code, status]) => [status, code as ErrorCode]));
 
-/** The gRPC error for a thrown value. The text of a fault of ours stays in the log: the caller gets `internal error`. */
+/**
+ * The gRPC error for a thrown value. The text of a fault of ours, which may name files, stays in the log: the caller gets
+ * `internal error`.
+ */
 export function statusFromError(thrown: unknown): ServerError {
   if (thrown instanceof ServerError) return thrown;
   const error = toKindredError(thrown);
-  if (error.code === 'INTERNAL' && !isKindredError(thrown)) return new ServerError(Status.INTERNAL, 'internal error');
+  // Nobody reads these errors' stacks; with source maps one costs more than the rest of a refused call.
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return error.code === 'INTERNAL' ? new ServerError(Status.INTERNAL, 'internal error') : richError(error);
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+function richError(error: KindredError): ServerError {
   const details = [];
   if (error.violations.length > 0) {
     details.push(BadRequest.fromPartial({ fieldViolations: error.violations.map((violation) => ({ ...violation })) }));

@@ -18,18 +18,20 @@ function inHand(window: number) {
       returned = true;
     }
   }
+  const stop = new AbortController();
   const answers = new Map<number, { resolve: (text: string) => void; reject: (error: Error) => void }>();
   const stream = answerInOrder(
     requests(),
     window,
     (request) => new Promise<string>((resolve, reject) => answers.set(request, { resolve, reject })),
+    stop.signal,
   );
   const send = (...values: (number | null)[]): void => {
     queued.push(...values);
     wake();
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
-  return { stream, answers, send, settle, wasReturned: () => returned };
+  return { stream, answers, send, settle, stop, wasReturned: () => returned };
 }
 
 describe('a stream of answers', () => {
@@ -70,13 +72,28 @@ describe('a stream of answers', () => {
   it('ends with the first error, and lets go of its requests', async () => {
     const { stream, answers, send, settle, wasReturned } = inHand(4);
     const first = stream.next();
-    send(1, 2, null);
+    send(1, 2);
     await settle();
     await settle();
     answers.get(2)?.reject(new Error('second'));
     answers.get(1)?.reject(new Error('first'));
+    // The caller has not said that it is done: it waits for this error.
     await expect(first).rejects.toThrow('first');
     expect((await stream.next()).done).toBe(true);
+    send(null);
+    await settle();
     expect(wasReturned()).toBe(true);
+  });
+
+  it('answers what is at work when it is stopped, and ends without another request', async () => {
+    const { stream, answers, send, settle, stop } = inHand(4);
+    const first = stream.next();
+    send(1);
+    await settle();
+    await settle();
+    stop.abort();
+    answers.get(1)?.resolve('1');
+    expect((await first).value).toBe('1');
+    expect((await stream.next()).done).toBe(true);
   });
 });

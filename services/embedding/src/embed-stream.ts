@@ -1,14 +1,26 @@
 // A stream of requests: several at work at one time, answers in the order of the requests.
 
-/** Answers `requests` in their order by `answer`, at most `window` at work at one time. Ends with the first error. */
+/**
+ * Answers `requests` in their order by `answer`, at most `window` at work at one time. Ends with the first error. Once
+ * `stop` is aborted no further request is taken; what is at work is answered.
+ */
 export async function* answerInOrder<Q, R>(
   requests: AsyncIterable<Q>,
   window: number,
   answer: (request: Q) => Promise<R>,
+  stop: AbortSignal,
 ): AsyncGenerator<R, void, undefined> {
   const iterator = requests[Symbol.asyncIterator]();
+  let release = (): void => {};
+  const stopped = new Promise<IteratorResult<Q>>((resolve) => {
+    const end = (): void => resolve({ done: true, value: undefined });
+    if (stop.aborted) end();
+    stop.addEventListener('abort', end, { once: true });
+    release = () => stop.removeEventListener('abort', end);
+  });
+  const take = (): Promise<IteratorResult<Q>> => Promise.race([iterator.next(), stopped]);
   const answers: Promise<R>[] = [];
-  let next: Promise<IteratorResult<Q>> | null = iterator.next();
+  let next: Promise<IteratorResult<Q>> | null = take();
   try {
     while (next !== null || answers.length > 0) {
       const [first] = answers;
@@ -26,11 +38,13 @@ export async function* answerInOrder<Q, R>(
       // It is awaited in its turn; until then its failure is nobody's.
       given.catch(() => {});
       answers.push(given);
-      next = iterator.next();
+      next = take();
       next.catch(() => {});
     }
   } finally {
-    await iterator.return?.();
+    release();
+    // Not awaited: a generator that waits for the caller's next request ends only when that has come, or the call has ended.
+    void iterator.return?.()?.catch(() => {});
   }
 }
 

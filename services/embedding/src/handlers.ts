@@ -1,6 +1,11 @@
 // The RPCs of EmbeddingService: requests to domain calls, results to responses.
 import { KindredError, invalidField } from '@kindred/errors';
-import type { EmbedRequest, EmbedResponse, EmbeddingServiceImplementation } from '@kindred/protocol/embedding';
+import type {
+  EmbedRequest,
+  EmbedResponse,
+  EmbedStreamRequest,
+  EmbeddingServiceImplementation,
+} from '@kindred/protocol/embedding';
 import type { DatasetJobs } from './dataset-jobs.js';
 import type { EmbedImages } from './embed-images.js';
 import { answerInOrder } from './embed-stream.js';
@@ -50,11 +55,12 @@ export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementat
       const ended = new AbortController();
       const either = AbortSignal.any([signal, ended.signal]);
       try {
-        yield* answerInOrder(requests, info.maxStreamRequests, async ({ request }) => {
-          if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; send the rest elsewhere');
+        const answer = async ({ request }: EmbedStreamRequest) => {
           if (request === undefined) throw invalidField('request', 'got nothing; needed: images to embed');
           return { response: await embed(request, caller, either) };
-        });
+        };
+        yield* answerInOrder(requests, info.maxStreamRequests, answer, draining);
+        if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; send the rest elsewhere');
       } finally {
         ended.abort();
       }

@@ -36,7 +36,11 @@ export function imageBatchFromTensors({ inputs, rawInputContents }: ModelInferRe
       const [count = 0, height = 0, width = 0, channels = 0] = shape;
       if (shape.length !== 4 || channels !== 3)
         throw invalidField('inputs[0].shape', `got [${shape.join(', ')}]; allowed: [n, height, width, 3]`);
-      const pixels = raw ?? Uint8Array.from(input.contents?.uintContents ?? []);
+      const values = input.contents?.uintContents ?? [];
+      const beyond = values.find((value) => value > 255);
+      if (raw === undefined && beyond !== undefined)
+        throw invalidField('inputs[0].contents.uint_contents', `got ${beyond}; allowed: 0 to 255`);
+      const pixels = raw ?? Uint8Array.from(values);
       return { kind: 'raw', pixels, count, height, width, field: 'inputs[0]' };
     }
     case 'encoded': {

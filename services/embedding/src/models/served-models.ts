@@ -114,6 +114,15 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       .filter((served) => served.model.name !== name)
       .sort((a, b) => Number(isLeased(a)) - Number(isLeased(b)));
     const leaving = (): number => [...inMemory].reduce((sum, s) => sum + (isReferred(s) ? 0 : s.memoryBytes), 0);
+    const noRoom = (): KindredError =>
+      new KindredError(
+        'RESOURCE_EXHAUSTED',
+        `model '${name}' is reckoned to take ${bytes} bytes; ${used()} of ${maxBytes} are taken by models in use; unload one, or allow more`,
+        { resource: { type: 'model', name }, retryAfterMs: 1000 },
+      );
+    const inOthers = others.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+    // A model that cannot fit costs the others nothing.
+    if (used() - leaving() - inOthers + bytes > maxBytes) throw noRoom();
     const fits = (): boolean => used() - leaving() + bytes <= maxBytes;
     while (!fits()) {
       const next = others.shift();
@@ -122,12 +131,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     }
     const until = Date.now() + roomWaitMs;
     while (fits() && used() + bytes > maxBytes && Date.now() < until) await delay(roomLookMs);
-    if (used() + bytes <= maxBytes) return;
-    throw new KindredError(
-      'RESOURCE_EXHAUSTED',
-      `model '${name}' is reckoned to take ${bytes} bytes; ${used()} of ${maxBytes} are taken by models in use; unload one, or allow more`,
-      { resource: { type: 'model', name }, retryAfterMs: 1000 },
-    );
+    if (used() + bytes > maxBytes) throw noRoom();
   };
 
   /** One load at a time: memory is reckoned, then taken. */
@@ -186,8 +190,8 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       freeIfUnused(old);
     } catch (thrown) {
       const error = toKindredError(thrown);
-      // Room may come; damage stays until the content changes.
-      if (error.code !== 'RESOURCE_EXHAUSTED') entry.failedSha256 = now.sha256;
+      // Damage stays until the content changes; room may come, and a store may answer again.
+      if (['DATA_LOSS', 'INVALID_ARGUMENT'].includes(error.code)) entry.failedSha256 = now.sha256;
       entry.loadError = error.message;
       logger.warn({ model: reference, version: now.version, serving: old.model.version, err: error }, 'not replaced');
     }
