@@ -104,7 +104,7 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
   let limits: Promise<GetInfoResponse> | null = null;
 
   const limitsOf = (): Promise<GetInfoResponse> => {
-    limits ??= client.getInfo({});
+    limits ??= client.getInfo({}, { deadlineMs });
     limits.catch(() => (limits = null));
     return limits;
   };
@@ -157,7 +157,7 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
         }
       }
     },
-    info: () => client.getInfo({}),
+    info: () => client.getInfo({}, { deadlineMs }),
     close,
   };
 }

@@ -33,19 +33,18 @@ export function createImagePreparation(limits: ImageLimits, threads: number): Im
     signal: AbortSignal,
   ): Promise<Uint8Array>[] => {
     const request = new BigInt64Array(new SharedArrayBuffer(16));
-    signal.addEventListener('abort', () => Atomics.store(request, 1, 1n), { once: true });
-    return images.map((bytes, i) => {
+    const begin = (bytes: Uint8Array, i: number): Promise<Uint8Array> => {
       // A copy of its own: sending a part of a message to a thread would send the whole message.
       const own = new Uint8Array(bytes);
       const limited = { maxImagePixels, maxSide, request, maxRequestPixels };
-      const work = pool.run(
+      return pool.run(
         'decode',
         { bytes: own, field: `${field}[${indices?.[i] ?? i}]`, transform, ...limited },
         // A signal would end a thread that has begun; the thread looks at `request` instead.
         { transfer: [own.buffer as ArrayBuffer] },
       );
-      return orLeft(work, signal);
-    });
+    };
+    return unlessLeft(images.map(begin), signal, () => Atomics.store(request, 1, 1n));
   };
 
   const prepareRaw = (
@@ -56,16 +55,17 @@ export function createImagePreparation(limits: ImageLimits, threads: number): Im
     const bytes = height * width * 3;
     const { cropSize, resizeSide } = transform;
     const resizes = resizeSide !== null && Math.min(height, width) !== resizeSide;
-    return Array.from({ length: count }, (_, i) => {
+    const begin = (_: unknown, i: number): Promise<Uint8Array> => {
       const data = pixels.subarray(i * bytes, (i + 1) * bytes);
       if (resizes) {
         const own = { data: new Uint8Array(data), height, width };
         const transfer = [own.data.buffer as ArrayBuffer];
-        return orLeft(pool.run('transform', { image: own, transform }, { transfer }), signal);
+        return pool.run('transform', { image: own, transform }, { transfer });
       }
       const fits = height === cropSize && width === cropSize;
       return Promise.resolve(fits ? data : centreCrop({ data, height, width }, cropSize));
-    });
+    };
+    return unlessLeft(Array.from({ length: count }, begin), signal);
   };
 
   return {
@@ -75,12 +75,21 @@ export function createImagePreparation(limits: ImageLimits, threads: number): Im
   };
 }
 
-/** The result of `work`, unless `signal` comes first; the work itself is not stopped. */
-function orLeft<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(new KindredError('CANCELLED', 'the caller has left, or its deadline has passed'));
-    if (signal.aborted) leave();
-    signal.addEventListener('abort', leave, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+/**
+ * The results of `works`, unless `signal` comes first; the works themselves are not stopped. One listener for all of them: a
+ * stream's signal lives as long as the stream.
+ */
+function unlessLeft<T>(works: Promise<T>[], signal: AbortSignal, onLeave = (): void => {}): Promise<T>[] {
+  let leave = (): void => {};
+  const left = new Promise<never>((_, reject) => {
+    leave = () => {
+      onLeave();
+      reject(new KindredError('CANCELLED', 'the caller has left, or its deadline has passed'));
+    };
   });
+  left.catch(() => {});
+  if (signal.aborted) leave();
+  signal.addEventListener('abort', leave, { once: true });
+  void Promise.allSettled(works).then(() => signal.removeEventListener('abort', leave));
+  return works.map((work) => Promise.race([work, left]));
 }

@@ -108,10 +108,13 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
 
   /** Lets the longest unused models go until `bytes` more fit, and waits for the calls that they still have. */
   const makeRoom = async (bytes: number, name: string): Promise<void> => {
+    const isServing = (served: ServedModel): boolean =>
+      [...followed].some(([reference, entry]) => entry.served === served && !/@\d+$/.test(reference));
     const isLeased = (served: ServedModel): boolean => (leases.get(served) ?? 0) > 0;
     const others = [...new Set([...followed.values()].map(({ served }) => served))]
-      // The older version of this very model goes on serving until the new one is there.
-      .filter((served) => served.model.name !== name)
+      // The older version of this very model goes on serving until the new one is there; one that callers only name by its
+      // number may go.
+      .filter((served) => served.model.name !== name || !isServing(served))
       .sort((a, b) => Number(isLeased(a)) - Number(isLeased(b)));
     const leaving = (): number => [...inMemory].reduce((sum, s) => sum + (isReferred(s) ? 0 : s.memoryBytes), 0);
     const noRoom = (): KindredError =>
@@ -212,10 +215,12 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
   void followAll();
 
   const describeModel = async (model: ResolvedModel): Promise<ModelDescription> => {
-    const { embeddingDimension, backboneDimension, cropSize, resizeSide } = await source.facts(model);
+    const exact = [...inMemory].find((served) => sameContent(served.model, model));
+    // What is in memory is described without the store, which may not answer.
+    const facts = exact?.facts ?? (await source.facts(model));
+    const { embeddingDimension, backboneDimension, cropSize, resizeSide } = facts;
     const entry =
       followed.get(model.name) ?? [...followed.values()].find(({ served }) => served.model.name === model.name);
-    const exact = [...inMemory].find((served) => sameContent(served.model, model));
     return {
       ...model,
       ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
