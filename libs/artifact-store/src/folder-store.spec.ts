@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { appendFile, readdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { createFolderStore } from './index.js';
@@ -30,6 +30,19 @@ describe('folder store', () => {
     await expect(store.put('k', broken())).rejects.toMatchObject({ message: 'source broke' });
     expect(await readdir(join(root, '.unfinished'))).toEqual([]);
     expect(store.place).toBe(root);
+  });
+
+  it('lists the same keys by a relative path as by an absolute one', async () => {
+    const root = nextRoot();
+    await (await createFolderStore(root)).put('x/y', text('abc'));
+    const fromHere = relative(process.cwd(), root);
+    for (const path of [fromHere, `./${fromHere}`, `${root}/./`]) {
+      const store = await createFolderStore(path);
+      const keys = [];
+      for await (const { key } of store.list('')) keys.push(key);
+      expect(keys).toEqual(['x/y']);
+      expect(store.place).toBe(root);
+    }
   });
 
   it('names a damaged object', async () => {

@@ -28,11 +28,13 @@ const readSize = 1 << 18;
 const noSpaceCodes: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
 
 /**
- * Opens (and makes) the store in `folder`. Several processes may share one folder. It keeps no hashes, and cannot hold
- * an object `a` beside an object `a/b`.
+ * Opens (and makes) the store in the folder `root`, which may be relative to the working directory. Several processes may
+ * share one folder. It keeps no hashes, and cannot hold an object `a` beside an object `a/b`.
  * Whatever finds no space is RESOURCE_EXHAUSTED with the folder as its resource.
  */
-export async function createFolderStore(folder: string): Promise<ArtifactStore> {
+export async function createFolderStore(root: string): Promise<ArtifactStore> {
+  // Absolute, without `.` and `..`: keys are what files' paths have behind it.
+  const folder = resolve(root);
   const aside = join(folder, unfinished);
   await mkdir(aside, { recursive: true });
   await removeAbandoned(aside);
@@ -54,7 +56,7 @@ export async function createFolderStore(folder: string): Promise<ArtifactStore> 
   };
 
   return {
-    place: resolve(folder),
+    place: folder,
     async put(key, content, given) {
       const options = checkedPut(given);
       const path = pathOf(key);
