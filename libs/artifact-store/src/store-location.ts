@@ -39,8 +39,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const bucketForm = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const mebibyte = 2 ** 20;
 
+/** What cannot be read may hold a secret at a place that is not known. */
+const notShown = 'got an address that cannot be read (not shown, for it may hold credentials)';
+const endpointForm = z.url({ protocol: /^https?$/ });
+
 const queryForm = z.strictObject({
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  // Looked at by itself: where it is wrong it is not shown.
+  endpoint: z.string().optional(),
   region: z
     .string()
     .regex(/^[a-z0-9-]+$/)
@@ -86,17 +91,12 @@ export function parseStoreLocation(name: string, environment: Environment): Fold
   if (scheme !== 's3') {
     throw invalidField('store', `got scheme '${scheme}'; allowed: a folder's path, file:///PATH, s3://BUCKET/PREFIX`);
   }
-  if (!URL.canParse(name)) throw invalidField('store', `got '${name}'; allowed: s3://BUCKET/PREFIX?endpoint=…`);
+  if (!URL.canParse(name)) throw invalidField('store', `${notShown}; allowed: s3://BUCKET/PREFIX?endpoint=…`);
   return parseS3(new URL(name), environment);
 }
 
 function parseS3(address: URL, environment: Environment): S3Location {
-  if (address.username !== '' || address.password !== '') {
-    throw invalidField(
-      'store',
-      'got credentials in the address; allowed: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE or AWS_WEB_IDENTITY_TOKEN_FILE in the environment',
-    );
-  }
+  refuseCredentials('store', address);
   const bucket = address.host;
   if (!bucketForm.test(bucket)) {
     throw invalidField(
@@ -107,7 +107,7 @@ function parseS3(address: URL, environment: Environment): S3Location {
   const folder = address.pathname.replace(/^\/|\/$/g, '');
   const query = checkedQuery(Object.fromEntries(address.searchParams));
   const named = [query.endpoint, environment['AWS_ENDPOINT_URL_S3'], environment['AWS_ENDPOINT_URL']].find(Boolean);
-  const endpoint = new URL(named ?? 'https://s3.amazonaws.com');
+  const endpoint = checkedEndpoint(named ?? 'https://s3.amazonaws.com');
   const isAmazon = /(^|\.)amazonaws\.com(\.cn)?$/.test(endpoint.hostname);
   return Object.freeze({
     kind: 's3',
@@ -123,6 +123,24 @@ function parseS3(address: URL, environment: Environment): S3Location {
     parallelParts: query['parallel-parts'],
     idleMs: query['idle-seconds'] * 1000,
   });
+}
+
+/** Addresses are shown, in logs and to callers, so that none may hold a secret. */
+function refuseCredentials(field: string, { username, password }: URL): void {
+  if (username === '' && password === '') return;
+  throw invalidField(
+    field,
+    'got credentials in the address; allowed: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE or AWS_WEB_IDENTITY_TOKEN_FILE in the environment',
+  );
+}
+
+function checkedEndpoint(value: string): URL {
+  if (!endpointForm.safeParse(value).success) {
+    throw invalidField('store: endpoint', `${notShown}; allowed: ${allowed.endpoint}`);
+  }
+  const endpoint = new URL(value);
+  refuseCredentials('store: endpoint', endpoint);
+  return endpoint;
 }
 
 function checkedQuery(values: Record<string, string>): z.infer<typeof queryForm> {
