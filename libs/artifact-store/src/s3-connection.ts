@@ -117,11 +117,11 @@ export function connectS3(location: S3Location, credentials: S3Credentials, pati
   const watch = createWatch(patience);
 
   const once = async <T>(work: () => Promise<T>): Promise<T> => {
-    const timer = AbortSignal.timeout(longestCallMs);
-    const attempt: Attempt = { signal: timer, status: null, serverCode: null, serverDate: null };
+    const ending = new AbortController();
+    const attempt: Attempt = { signal: ending.signal, status: null, serverCode: null, serverDate: null };
     try {
       client.signWith(await credentials.current());
-      const result = await attempts.run(attempt, () => Promise.race([work(), expiry(timer)]));
+      const result = await attempts.run(attempt, () => inTime(work(), ending));
       watch.answered();
       return result;
     } catch (thrown) {
@@ -190,10 +190,20 @@ function mayRepeat(error: unknown): boolean {
   return isKindredError(error) && error.retryAfterMs !== null;
 }
 
-function expiry(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(timedOut(longestCallMs)), { once: true });
+/** Gives a call up when it takes too long. The timer goes with the call: one that ran on would keep the reply in memory. */
+async function inTime<T>(work: Promise<T>, ending: AbortController): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(timedOut(longestCallMs));
+      ending.abort();
+    }, longestCallMs);
   });
+  try {
+    return await Promise.race([work, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function timedOut(ms: number): Error {
