@@ -22,6 +22,8 @@ export interface S3Call {
   readonly body?: Buffer | string;
   /** Statuses that the caller deals with; all others are errors. */
   readonly expected: readonly number[];
+  /** The error that a reply of an expected status holds; where a repeat may help, the call is repeated for it. */
+  readonly faultIn?: (reply: S3Reply) => Error | null;
 }
 
 /** A reply read whole. */
@@ -162,7 +164,13 @@ export function connectS3(location: S3Location, credentials: S3Credentials, pati
     call: (call) =>
       patient(async () => {
         const response = await send(call);
-        return { status: response.statusCode ?? 0, headers: response.headers, body: await buffer(response) };
+        const status = response.statusCode ?? 0;
+        const reply = { status, headers: response.headers, body: await buffer(response) };
+        const inside = call.faultIn?.(reply) ?? null;
+        if (inside === null) return reply;
+        const error = fault(inside, { status, serverCode: null, serverDate: null });
+        if (mayRepeat(error)) throw error;
+        return reply;
       }),
     open: (call) => patient(() => send(call)),
     list: (prefix, startAfter, limit) =>

@@ -75,7 +75,7 @@ const untrustedCodes: readonly string[] = [
   'CERT_UNTRUSTED',
 ];
 
-/** Codes of 4xx replies that are over by the next try. */
+/** Codes that are over by the next try, in 4xx replies and within a 200 that began before its work was done. */
 const passingCodes: readonly string[] = [
   'RequestTimeout',
   'IncompleteBody',
@@ -84,6 +84,8 @@ const passingCodes: readonly string[] = [
   'OperationAborted',
   'ConditionalRequestConflict',
   'SlowDown',
+  'InternalError',
+  'ServiceUnavailable',
 ];
 
 /**

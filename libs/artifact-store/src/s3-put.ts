@@ -136,6 +136,11 @@ async function completeUpload(put: Put, uploadId: string, parts: readonly Upload
     headers: { ...condition(put.options), 'content-type': 'application/xml' },
     body: `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${list.join('')}</CompleteMultipartUpload>`,
     expected: [200, 404, 409, 412],
+    // A completion that fails late has status 200 and an error in its body; S3 asks for a repeat then.
+    faultIn: ({ status, body }) => {
+      const fault = status === 200 ? faultIn(body) : undefined;
+      return fault === undefined ? null : errorOf(fault);
+    },
   });
   return judged(put, reply);
 }
@@ -146,17 +151,30 @@ async function completeUpload(put: Put, uploadId: string, parts: readonly Upload
  * @throws KindredError ALREADY_EXISTS or ABORTED when another writer was first.
  */
 async function judged(put: Put, { status, headers, body }: S3Reply): Promise<string> {
-  const { CompleteMultipartUploadResult: done, Error: fault } = parseXml(body) as {
+  const { CompleteMultipartUploadResult: done } = parseXml(body) as {
     CompleteMultipartUploadResult?: { ETag?: string };
-    Error?: { Code?: string; Message?: string };
   };
-  // A completion that fails late has status 200 and an error in its body.
+  const fault = faultIn(body);
   if (status === 200 && fault === undefined) return etagOf({ etag: done?.ETag ?? headers.etag });
   const found = await describeObject(put.connection, put.object, put.key);
   if (found?.putId === put.id) return found.etag;
   if (status === 412 || status === 409) throw put.options.ifAbsent === true ? exists(put.key) : changed(put.key);
   if (status === 404 && put.options.ifMatch !== undefined && fault?.Code === 'NoSuchKey') throw changed(put.key);
-  throw put.connection.fault(Object.assign(new Error(fault?.Message ?? ''), { code: fault?.Code ?? '' }), status);
+  throw put.connection.fault(errorOf(fault ?? {}), status);
+}
+
+/** What a reply's body says went wrong. */
+interface Fault {
+  readonly Code?: string;
+  readonly Message?: string;
+}
+
+function faultIn(body: Buffer): Fault | undefined {
+  return (parseXml(body) as { Error?: Fault }).Error;
+}
+
+function errorOf({ Code = '', Message = '' }: Fault): Error {
+  return Object.assign(new Error(Message), { code: Code });
 }
 
 /** Best effort: what is left is removed by the server's own rules, or by `removeUnfinished`. */
@@ -165,21 +183,19 @@ async function abortUpload({ connection, object }: Put, uploadId: string): Promi
   await connection.call({ method: 'DELETE', key: object, query, expected: [200, 204, 404] }).catch(() => {});
 }
 
-/** The hash of a stream is kept as tags that name the put; a crash before them leaves a whole object without a kept hash. */
+/**
+ * The hash of a stream is kept as tags that name the put. Best effort, since the object is there for all to see by now: a
+ * crash or an error before they are written leaves it whole, without a kept hash.
+ */
 async function tag({ connection, object, id }: Put, sha256: string): Promise<void> {
   const tags = [
     [putIdTag, id],
     [sha256Tag, sha256],
   ].map(([name, value]) => `<Tag><Key>${name}</Key><Value>${value}</Value></Tag>`);
   const body = `<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet>${tags.join('')}</TagSet></Tagging>`;
-  await connection.call({
-    method: 'PUT',
-    key: object,
-    query: 'tagging=',
-    headers: { 'content-type': 'application/xml', 'x-amz-checksum-crc32': crcOf(Buffer.from(body)) },
-    body,
-    expected: [200, 204, 400, 403, 404, 405, 409, 501],
-  });
+  const headers = { 'content-type': 'application/xml', 'x-amz-checksum-crc32': crcOf(Buffer.from(body)) };
+  const expected = [200, 204, 400, 403, 404, 405, 409, 501];
+  await connection.call({ method: 'PUT', key: object, query: 'tagging=', headers, body, expected }).catch(() => {});
 }
 
 async function checkBeforehand({ connection, object, key, options }: Put): Promise<void> {
