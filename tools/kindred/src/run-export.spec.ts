@@ -1,11 +1,11 @@
 // A run in a store, out to a folder, and its files in again as a model; the numbers are judged by Python in tools/acceptance.
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFolderStore, type ArtifactStore } from '@kindred/artifact-store';
 import { readExperiment } from '@kindred/experiment';
 import { decodeNpy, encodeNpy, encodeSafetensors, readPytorchCheckpoint, sgdFromStateDict } from '@kindred/formats';
-import { collectGarbage, createModelRegistry, readManifest } from '@kindred/lineage';
+import { collectGarbage, createModelRegistry, readManifest, writeManifest } from '@kindred/lineage';
 import {
   createArchitecture,
   decodeModelFile,
@@ -16,6 +16,7 @@ import {
 import { temporaryFolder } from '@kindred/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { workspaceFolder } from './data-folder.js';
+import { exitCodes } from './exit-codes.js';
 import { createProgram } from './program.js';
 import type { RunReport } from './run-export.js';
 
@@ -108,7 +109,53 @@ describe('a run that goes out', () => {
     expect(await kindred('artifacts', 'export', 'other', '--to', results, '--replace')).toBe(0);
     expect(report()).toMatchObject({ runId: 'other', metrics: { neighborAccuracyTrain: null } });
     expect(report().missing).toContain('runs/other/topk-train-neighbors.npy');
+    // `other` has neither: the first run's would pass for its own.
+    expect(readdirSync(join(results, 'drawn')).filter((name) => name.endsWith('.npy'))).toEqual([]);
+    expect(readdirSync(join(results, 'drawn/pretext')).sort()).toEqual(['checkpoint.pth.tar', 'model.pth.tar']);
   });
+
+  it('replaces no file of unknown making unasked, but takes one of the same bytes', { timeout: 120_000 }, async () => {
+    const to = join(data, 'reference');
+    const folder = join(to, 'drawn/pretext');
+    mkdirSync(folder, { recursive: true });
+    // What `kindred pretext` copies there by itself, and what another program left.
+    writeFileSync(join(folder, 'topk-train-neighbors.npy'), neighbors);
+    writeFileSync(join(folder, 'model.pth.tar'), 'somebody else’s');
+    expect(await kindred('artifacts', 'export', 'whole', '--to', to)).not.toBe(0);
+    expect(readFileSync(join(folder, 'model.pth.tar'), 'utf8')).toBe('somebody else’s');
+    expect(
+      readdirSync(join(to, 'drawn'), { recursive: true, withFileTypes: true }).filter((e) => e.isFile()),
+    ).toHaveLength(2);
+    expect(await kindred('artifacts', 'export', 'whole', '--to', to, '--replace')).toBe(0);
+    expect(readPytorchCheckpoint(readFileSync(join(folder, 'model.pth.tar'))).model.size).toBeGreaterThan(0);
+  });
+
+  it.each([
+    ['model', 'model', 'hashed', 'runs/hashed/model.safetensors', modelFile()],
+    ['neighbours', 'index', 'hashed-train', 'runs/hashed/topk-train-neighbors.npy', neighbors],
+    ['features', 'feature-set', 'hashed/drawn-validation', 'features/hashed/drawn-validation-features.npy', features],
+  ] as const)(
+    'is refused when a file was damaged since its manifest: %s',
+    { timeout: 120_000 },
+    async (_, kind, id, key, content) => {
+      await putRun(store, 'hashed');
+      if (kind !== 'model') await store.put('runs/hashed/model.safetensors', modelFile());
+      const { sha256, size } = await store.put(key, content);
+      const producer = { program: 'a spec', version: '1' };
+      const none = { inputs: [], config: {}, seed: null, metrics: {} };
+      await writeManifest(store, { kind, id, producer, ...none, files: [{ key, sha256, size }] });
+      expect(await kindred('artifacts', 'export', 'hashed', '--to', join(data, 'before'), '--replace')).toBe(0);
+      // The last byte is a number's: the file still has its form.
+      await store.put(
+        key,
+        content.map((byte, i) => (i === content.length - 1 ? byte ^ 1 : byte)),
+      );
+      expect(await kindred('artifacts', 'export', 'hashed', '--to', join(data, 'after'))).toBe(exitCodes.damaged);
+      expect(existsSync(join(data, 'after/drawn/report.json'))).toBe(false);
+      for (const used of [key, 'runs/hashed/model.safetensors', `manifests/${kind}/${id}.json`])
+        await store.delete(used);
+    },
+  );
 
   it(
     'is refused without a model, with a damaged checkpoint, and where there is none',

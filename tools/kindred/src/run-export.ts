@@ -8,7 +8,7 @@ import { readManifest, runModelKey, type Manifest } from '@kindred/lineage';
 import { createExportFolder, type ExportFolder, type ExportedFile } from './export-folder.js';
 import type { ModelFiles } from './model-files.js';
 import type { ModelFacts, ModelFormat } from './model-files.worker.js';
-import { neighborsKey } from './neighbor-steps.js';
+import { indexIdOf, neighborsKey } from './neighbor-steps.js';
 import { readRunHistory, type EpochFacts, type RunHistory } from './run-history.js';
 
 /** `report.json` of an exported run. Accuracies in percent. */
@@ -50,6 +50,7 @@ export interface RunExportOptions {
 }
 
 const reportFile = 'report.json';
+const checkpointPath = 'pretext/checkpoint.pth.tar';
 /** Where each format of the model goes; TensorFlow Serving wants a folder named by a number. */
 const modelPaths: Readonly<Record<ModelFormat, string>> = {
   pytorch: 'pretext/model.pth.tar',
@@ -59,7 +60,7 @@ const modelPaths: Readonly<Record<ModelFormat, string>> = {
 
 /**
  * Writes the folder `<to>/<data set>` and gives its path and report. @throws KindredError NOT_FOUND without such a run,
- * FAILED_PRECONDITION for one that has no model yet, ALREADY_EXISTS where another run's files are, DATA_LOSS for damaged artifacts.
+ * FAILED_PRECONDITION for one that has no model yet, ALREADY_EXISTS where other files are, DATA_LOSS for damaged artifacts.
  */
 export async function exportRun(
   store: ArtifactStore,
@@ -76,36 +77,67 @@ export async function exportRun(
       { resource: { type: 'run', name: runId } },
     );
   }
-  const folder = createExportFolder(join(options.to, folderName(history.experiment.train_db_name)));
-  await checkFree(folder.path, runId, options.replace);
-  const model = await store.get(modelKey);
-  const facts = await models.describe(model);
-  const write = async (path: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> => {
-    options.onFile(path);
-    await folder.write(path, content);
-  };
-  await write('model.safetensors', model);
-  for (const [format, path] of Object.entries(modelPaths) as [ModelFormat, string][]) {
-    await write(path, await models.convert(model, format));
-  }
-  if (history.checkpoint !== null) {
-    const { key, sha256 } = history.checkpoint;
-    const checkpoint = await store.get(key, sha256);
-    const request = { checkpoint, name: key, architecture: facts.architecture, sgd: sgdOf(history) };
-    await write('pretext/checkpoint.pth.tar', await models.checkpoint(request));
-  }
-  const missing: string[] = [];
-  for (const [path, key] of arraysOf(history)) {
-    if ((await store.describe(key)) === null) missing.push(key);
-    else await write(path, store.read(key));
-  }
   const lineage = {
     run: await readManifest(store, 'run', runId),
     model: await readManifest(store, 'model', runId),
   };
-  const report = await reportOf(history, facts, lineage, folder, missing);
-  await write(reportFile, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-  return { path: folder.path, report };
+  const sha256 = await knownHashes(store, history, lineage);
+  const path = join(options.to, folderName(history.experiment.train_db_name));
+  const isOwn = !options.replace && (await holdsRun(path, runId));
+  const folder = createExportFolder(path, options.replace || isOwn);
+  const model = await store.get(modelKey, sha256.get(modelKey));
+  const facts = await models.describe(model);
+  const write = async (place: string, content: Uint8Array | AsyncIterable<Uint8Array>): Promise<void> => {
+    options.onFile(place);
+    await folder.write(place, content);
+  };
+  const missing: string[] = [];
+  try {
+    await write('model.safetensors', model);
+    for (const [format, place] of Object.entries(modelPaths) as [ModelFormat, string][]) {
+      await write(place, await models.convert(model, format));
+    }
+    if (history.checkpoint !== null) {
+      const { key, sha256: hash } = history.checkpoint;
+      const checkpoint = await store.get(key, hash);
+      const request = { checkpoint, name: key, architecture: facts.architecture, sgd: sgdOf(history) };
+      await write(checkpointPath, await models.checkpoint(request));
+    }
+    for (const [place, key] of arraysOf(history)) {
+      if ((await store.describe(key)) === null) missing.push(key);
+      else await write(place, store.read(key, { sha256: sha256.get(key) }));
+    }
+    await folder.commit();
+    if (options.replace) await removeStale(folder, history);
+    const report = await reportOf(history, facts, lineage, folder, missing);
+    await write(reportFile, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+    await folder.commit();
+    return { path, report };
+  } finally {
+    await folder.discard();
+  }
+}
+
+/** Hashes by key, as the manifests have them of the model, the features and the neighbours; of other files none is known. */
+async function knownHashes(
+  store: ArtifactStore,
+  { runId, experiment }: RunHistory,
+  { run, model }: RunReport['lineage'],
+): Promise<ReadonlyMap<string, string>> {
+  const others = [
+    ...featureIds(runId, experiment).map((id) => ['feature-set', id] as const),
+    ...(['train', 'val'] as const).map((split) => ['index', indexIdOf(runId, split)] as const),
+  ];
+  const manifests = [run, model];
+  for (const [kind, id] of others) manifests.push(await readManifest(store, kind, id));
+  return new Map(manifests.flatMap((manifest) => manifest?.files ?? []).map(({ key, sha256 }) => [key, sha256]));
+}
+
+/** Another run's files at places where this run has none would pass for its own. */
+async function removeStale(folder: ExportFolder, history: RunHistory): Promise<void> {
+  const own = new Set(folder.files.map(({ path }) => path));
+  for (const path of [checkpointPath, ...arraysOf(history).map(([place]) => place)])
+    if (!own.has(path)) await folder.remove(path);
 }
 
 /** A pushed data set goes by its name without its hash: `artifact:cats@1f2e…` is `cats`. */
@@ -113,12 +145,19 @@ function folderName(dataset: string): string {
   return dataset.replace(/^artifact:/, '').replace(/@.*$/, '');
 }
 
-/** Arrays by their place in the folder, and their keys in the store. */
-function arraysOf({ runId, experiment }: RunHistory): [string, string][] {
+/** Ids of the features of the training split and of the validation split. */
+function featureIds(runId: string, experiment: RunHistory['experiment']): [string, string] {
   // The embedding service's own rule: `artifact:cats@1f2e…` has characters that a key has not.
   const keyPart = (dataset: string): string => dataset.replace(/[^A-Za-z0-9._=-]/g, '-');
-  const train = `features/${runId}/${keyPart(experiment.train_db_name)}-train`;
-  const validation = `features/${runId}/${keyPart(experiment.val_db_name)}-validation`;
+  return [
+    `${runId}/${keyPart(experiment.train_db_name)}-train`,
+    `${runId}/${keyPart(experiment.val_db_name)}-validation`,
+  ];
+}
+
+/** Arrays by their place in the folder, and their keys in the store. */
+function arraysOf({ runId, experiment }: RunHistory): [string, string][] {
+  const [train, validation] = featureIds(runId, experiment).map((id) => `features/${id}`);
   return [
     ['pretext/topk-train-neighbors.npy', neighborsKey(runId, 'train')],
     ['pretext/topk-val-neighbors.npy', neighborsKey(runId, 'val')],
@@ -135,17 +174,19 @@ function sgdOf({ experiment, lastLearningRate }: RunHistory) {
   return experiment.optimizer === 'sgd' ? { lr: lastLearningRate ?? lr, momentum, weightDecay, nesterov } : null;
 }
 
-/** The reference keeps one pretext training a data set in `root_dir`; another's files are not replaced unasked. */
-async function checkFree(folder: string, runId: string, replace: boolean): Promise<void> {
-  if (replace) return;
+/**
+ * Whether the folder has this run's report. The reference keeps one pretext training a data set in `root_dir`.
+ * @throws KindredError ALREADY_EXISTS where it has another's, or one that cannot be read.
+ */
+async function holdsRun(folder: string, runId: string): Promise<boolean> {
   let holder: string | undefined;
   try {
     holder = (JSON.parse(await readFile(join(folder, reportFile), 'utf8')) as { runId?: string }).runId ?? 'unknown';
   } catch (thrown) {
-    if (!(thrown instanceof SyntaxError) && (thrown as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (!(thrown instanceof SyntaxError) && (thrown as NodeJS.ErrnoException).code === 'ENOENT') return false;
     holder = 'unknown';
   }
-  if (holder === runId) return;
+  if (holder === runId) return true;
   throw new KindredError(
     'ALREADY_EXISTS',
     `${folder} holds the files of run '${holder}'; name another folder by --to, or replace them by --replace`,
