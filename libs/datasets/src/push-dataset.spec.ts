@@ -108,6 +108,25 @@ describe('a pushed dataset', () => {
     expect((await openPushed(store, again.sha256, 'train')).size).toBe(9);
   });
 
+  it('says so when a shard is deleted while it gets its name, and mends it when pushed again', async () => {
+    const store = createMemoryStore();
+    const options = { name: 'x', form: 'folder', root, shardBytes } as const;
+    const isShard = (key: string): boolean => key.startsWith('datasets/shards/');
+    const losing = {
+      ...store,
+      async put(...call: Parameters<MemoryStore['put']>) {
+        if (call[0].startsWith('manifests/')) await store.delete(store.keys().find(isShard) ?? '');
+        return store.put(...call);
+      },
+    };
+    await expect(pushDataset(losing, options)).rejects.toMatchObject({
+      code: 'ABORTED',
+      message: expect.stringContaining('push it again') as string,
+    });
+    expect(await pushDataset(store, options)).toMatchObject({ uploadedFiles: 1 });
+    expect((await verifyStore(store)).faults).toEqual([]);
+  });
+
   it('keeps what another dataset shares when one is pushed anew, and lets go of the rest', async () => {
     const store = createMemoryStore();
     const old = await pushDataset(store, { name: 'x', form: 'folder', root, shardBytes });

@@ -93,6 +93,8 @@ export async function pushDataset(store: LineageStore, options: PushDatasetOptio
     const files = filesOf(description, set);
     await checkThere(store, files);
     await nameSet(store, name, description.sha256, set, files);
+    // From here on its name keeps it: whatever has judged it without one has deleted it by now, or leaves it.
+    await checkThere(store, files);
     return { sha256: description.sha256, set, ...count };
   } finally {
     await note.remove();
@@ -154,7 +156,7 @@ function filesOf(description: DatasetFile, set: DatasetSet): ManifestFile[] {
   return [{ key: datasetSetKey(description.sha256), ...description }, ...files];
 }
 
-/** Before it gets its name: a shard that was there at first may have been deleted by a person since. */
+/** A shard that was there at first may have been deleted since, by a person or as garbage. */
 async function checkThere(store: LineageStore, files: readonly ManifestFile[]): Promise<void> {
   for (const { key } of files) {
     if ((await store.describe(key)) !== null) continue;

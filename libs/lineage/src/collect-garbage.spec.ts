@@ -1,8 +1,11 @@
+import type { MemoryStore } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
-import { collectGarbage, datasetPushPrefix } from './index.js';
-import { fillStore, text } from './spec/filled-store.js';
+import { collectGarbage, datasetPushPrefix, datasetSetKey, datasetShardKey, writeManifest } from './index.js';
+import { fillStore, manifestOf, sha256, splitOf, text } from './spec/filled-store.js';
 
 const keysOf = (objects: readonly { readonly key: string }[]): string[] => objects.map(({ key }) => key).sort();
+const recordOf = (dataset: string): string =>
+  JSON.stringify({ state: 'running', specification: { experiment: { train_db_name: dataset } } });
 
 describe('garbage collection', () => {
   it('finds what nothing refers to and changes nothing unless asked to', async () => {
@@ -62,6 +65,53 @@ describe('garbage collection', () => {
     const found = await collectGarbage(changing, { remove: true });
     expect(found.deleted).toBe(garbage.length - 2);
     expect(store.keys()).toEqual(expect.arrayContaining([rewritten, adopted]));
+  });
+
+  const old = JSON.stringify({ schemaVersion: 1, form: 'folder', splits: { train: splitOf('shard before') } });
+  const oldSet = [datasetSetKey(sha256(old)), datasetShardKey(sha256('shard before'))];
+  const changes: [string, readonly string[], (store: MemoryStore) => unknown][] = [
+    ['a push that begins', oldSet, (store) => store.put(`${datasetPushPrefix}now.json`, text('{}'))],
+    [
+      'a push that has ended, and found its shards there',
+      oldSet,
+      (store) => writeManifest(store, manifestOf({ kind: 'dataset', id: 'new', config: { set: sha256(old) } })),
+    ],
+    [
+      'a run that pins a dataset',
+      oldSet,
+      (store) => store.put('runs/new/run.json', text(recordOf(`artifact:x@${sha256(old).slice(0, 16)}`))),
+    ],
+    [
+      'a run that begins again',
+      ['runs/gone/tensorboard/events'],
+      (store) => store.put('runs/gone/run.json', text(recordOf('drawn'))),
+    ],
+    [
+      // As on S3, whose etags are of the content: the time alone tells.
+      'another write of the same bytes',
+      ['indexes/i/segments/02.safetensors'],
+      (store) => store.age('indexes/i/segments/02.safetensors', new Date()),
+    ],
+  ];
+  it.each(changes)('sees, between two deletes, %s', async (_, spared, change) => {
+    const { store } = await fillStore();
+    await store.put(datasetSetKey(sha256(old)), text(old));
+    // The first that is deleted.
+    const first = `${datasetPushPrefix}broken.json`;
+    await store.put(first, text('{}'));
+    for (const key of [first, datasetSetKey(sha256(old))]) store.age(key, new Date(Date.now() - 2 * 86_400_000));
+    const found = keysOf((await collectGarbage(store)).garbage);
+    expect(found).toEqual(expect.arrayContaining([first, ...spared]));
+    const changing = {
+      ...store,
+      async delete(...call: Parameters<MemoryStore['delete']>) {
+        await store.delete(...call);
+        if (call[0] === first) await change(store);
+      },
+    };
+    const { deleted } = await collectGarbage(changing, { remove: true });
+    expect(deleted).toBe(found.length - spared.length);
+    expect(store.keys()).toEqual(expect.arrayContaining([...spared]));
   });
 
   it.each(['registry/cats.json', 'indexes/i/index.json', 'runs/done/commits/02.json', 'manifests/dataset/cats.json'])(

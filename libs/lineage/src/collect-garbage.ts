@@ -2,6 +2,7 @@
 import { KindredError, isKindredError } from '@kindred/errors';
 import { datasetPushPrefix, datasetSetPrefix, datasetShardPrefix } from './dataset-set.js';
 import type { LineageStore, StoredObject } from './lineage-store.js';
+import { manifestPrefix } from './manifests.js';
 import { collectReferences, type StoreReferences } from './references.js';
 
 /** An object that nothing refers to. */
@@ -66,19 +67,73 @@ export async function collectGarbage(
   let deletedBytes = 0;
   if (remove && garbage.length > 0) {
     refuseDamaged(references);
-    // Anew: what was found unreferred may have been referred to since, for example by a dataset pushed under another name.
-    const now = await collectReferences(store);
-    refuseDamaged(now);
-    const pushingNow = await isPushing(store);
+    const latest = createLatest(store, garbage);
     for (const object of garbage) {
       if (signal?.aborted === true) throw cancelled();
-      if (typeof judge(now, pushingNow, object.key) === 'string') continue;
+      if (await latest.spares(object.key)) continue;
       if (!(await deleteUnchanged(store, object))) continue;
       deleted++;
       deletedBytes += object.size;
     }
   }
   return { garbage, young, unknown, deleted, deletedBytes };
+}
+
+/**
+ * Judges anew, right before each delete: what was found unreferred may have been referred to since, for example by a
+ * dataset pushed under another name. All references are read once, and again whenever something that could add one to
+ * the object has changed.
+ */
+function createLatest(store: Pick<LineageStore, 'get' | 'list'>, garbage: readonly StoredObject[]) {
+  const scopes = new Map(garbage.flatMap(({ key }) => referrersOf(key)).map((scope) => [scope.prefix, scope]));
+  const seen = new Map<string, string>();
+  let references: StoreReferences | null = null;
+  const read = async (): Promise<StoreReferences> => {
+    // Before the references: what comes in between is seen as a change.
+    for (const scope of scopes.values()) seen.set(scope.prefix, await stateOf(store, scope));
+    const found = await collectReferences(store);
+    refuseDamaged(found);
+    return found;
+  };
+  const isChanged = async (key: string): Promise<boolean> => {
+    for (const scope of referrersOf(key)) if ((await stateOf(store, scope)) !== seen.get(scope.prefix)) return true;
+    return false;
+  };
+  return {
+    async spares(key: string): Promise<boolean> {
+      references ??= await read();
+      // Before the names: a push ends by giving its name, and only then removes its note.
+      const pushing = key.startsWith('datasets/') && (await isPushing(store));
+      if (await isChanged(key)) references = await read();
+      return typeof judge(references, pushing, key) === 'string';
+    },
+  };
+}
+
+/** Objects at a prefix that may refer to others; only those with the name, where one is given. */
+interface Referrers {
+  readonly prefix: string;
+  readonly name?: string;
+}
+
+/**
+ * Who could come to refer to an object that nobody refers to. Only a description of a dataset can be pinned by a run: its
+ * shards are found through it, and come after it by key.
+ */
+function referrersOf(key: string): readonly Referrers[] {
+  const [area = '', id = ''] = key.split('/');
+  const names: Referrers = { prefix: `${manifestPrefix}dataset/` };
+  if (key.startsWith(datasetSetPrefix)) return [names, { prefix: 'runs/', name: 'run.json' }];
+  if (key.startsWith(datasetShardPrefix)) return [names];
+  if (area === 'runs') return [{ prefix: `runs/${id}/run.json` }];
+  return area === 'indexes' ? [{ prefix: `indexes/${id}/index.json` }] : [];
+}
+
+async function stateOf(store: Pick<LineageStore, 'list'>, { prefix, name }: Referrers): Promise<string> {
+  const state: string[] = [];
+  for await (const { key, etag, modifyTime } of store.list(prefix))
+    if (name === undefined || key.endsWith(`/${name}`)) state.push(`${key} ${etag} ${modifyTime.getTime()}`);
+  return state.join('\n');
 }
 
 type Verdict = 'alive' | 'unknown' | { readonly reason: string };
@@ -133,8 +188,16 @@ function refuseDamaged({ damaged }: StoreReferences): void {
   );
 }
 
-/** Deletes what is still the object that was judged. */
-async function deleteUnchanged(store: Pick<LineageStore, 'delete'>, { key, etag }: StoredObject): Promise<boolean> {
+/**
+ * Deletes what is still the object that was judged. S3's etags are of the content, so that one written again with the same
+ * bytes is known by its time alone; the time of a list is as exact as that of a description, or more.
+ */
+async function deleteUnchanged(
+  store: Pick<LineageStore, 'delete' | 'describe'>,
+  { key, etag, modifyTime }: StoredObject,
+): Promise<boolean> {
+  const found = await store.describe(key);
+  if (found === null || found.modifyTime.getTime() > modifyTime.getTime()) return false;
   try {
     await store.delete(key, { ifMatch: etag });
     return true;

@@ -123,7 +123,8 @@ export async function fillStore(): Promise<FilledStore> {
   };
 }
 
-function splitOf(shard: string): object {
+/** A dataset's split of one shard, which is the text, and the index that the store has. */
+export function splitOf(shard: string): object {
   const shards = [{ sha256: sha256(shard), size: shard.length, images: 1 }];
   const index = { sha256: sha256('index'), size: 5 };
   return { encoding: 'encoded', images: 1, pixelBytes: 3, classNames: ['a'], index, shards };
