@@ -1,4 +1,4 @@
-// One process at a time runs the services of a data folder: a lock file with its pid, and a way to see that it is dead.
+// One process at a time runs the servers of a data folder: a lock file with its pid, and a way to see that it is dead.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -44,8 +44,8 @@ export async function lockHolder(path: string): Promise<LockHolder | null> {
 
 function heldBy(path: string, { pid, command }: LockHolder): string {
   return (
-    `the services of this data folder are run by process ${pid} (${command}) already\n` +
-    `use them as they are, stop that process first, or choose another folder with --data (lock: ${path})`
+    `this data folder's servers are run by process ${pid} (${command}) already\n` +
+    `use them as they are, stop that process or wait for its end, or choose another folder with --data (lock: ${path})`
   );
 }
 

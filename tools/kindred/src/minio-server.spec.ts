@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '@kindred/artifact-store';
 import { goProgram, temporaryFolder } from '@kindred/testing';
@@ -28,6 +28,9 @@ describe.skipIf(program === null)("a data folder's own MinIO", () => {
     expect(new TextDecoder().decode(await store.get('a/b'))).toBe('kept');
     await second.stop();
     expect(said).toEqual([]);
+
+    writeFileSync(join(folder.minio, 'credentials'), '[default]\n');
+    await expect(startMinio(folder, () => {})).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 });
 

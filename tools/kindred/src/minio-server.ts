@@ -103,16 +103,25 @@ function launch(command: MinioCommand, logFile: string): ChildProcess {
   }
 }
 
-/** The server's keys as its environment; drawn where the file is not there yet. */
+/**
+ * The server's keys as its environment; drawn where the file is not there yet. @throws KindredError FAILED_PRECONDITION
+ * when it has none: the server would take well-known ones.
+ */
 async function keysIn(file: string): Promise<Record<string, string>> {
   if (!existsSync(file)) {
     const [key, secret] = [randomBytes(10), randomBytes(20)].map((bytes) => bytes.toString('hex'));
     const text = `[default]\naws_access_key_id = ${key}\naws_secret_access_key = ${secret}\n`;
-    await writeFile(file, text, { mode: 0o600 });
+    await writeFile(file, text, { mode: 0o600, flag: 'wx' });
   }
   const text = await readFile(file, 'utf8');
   const value = (name: string): string => new RegExp(`^${name} *= *(\\S+)$`, 'm').exec(text)?.[1] ?? '';
-  return { MINIO_ROOT_USER: value('aws_access_key_id'), MINIO_ROOT_PASSWORD: value('aws_secret_access_key') };
+  const [key, secret] = [value('aws_access_key_id'), value('aws_secret_access_key')];
+  if (key !== '' && secret !== '') return { MINIO_ROOT_USER: key, MINIO_ROOT_PASSWORD: secret };
+  throw new KindredError(
+    'FAILED_PRECONDITION',
+    `${file} has not both aws_access_key_id and aws_secret_access_key; put it back from a copy, or delete it to draw new keys`,
+    { resource: { type: 'file', name: file } },
+  );
 }
 
 async function freePort(): Promise<number> {
