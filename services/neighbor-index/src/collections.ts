@@ -7,7 +7,7 @@ import type { Limits } from './limits.js';
 
 /** The collections. */
 export interface Collections {
-  /** Finds what exists. */
+  /** Finds what exists, and then reads it; every call before all names are known is UNAVAILABLE. */
   load(): Promise<void>;
   /** Makes a collection; ALREADY_EXISTS when there is one of other content or an alias of that name. */
   create(name: string, spec: CollectionSpec): Promise<Collection>;
@@ -79,10 +79,10 @@ export function createCollections(engines: readonly Engine[], aliases: Aliases, 
     engine,
     kinds: engines.map(({ kind }) => kind),
     async load() {
-      const loading = engines.map((one) => one.load());
+      await Promise.all(engines.map((one) => one.find()));
       // From here on names are known; each collection answers as soon as it is read.
       loaded = true;
-      await Promise.all(loading);
+      await Promise.all(engines.map((one) => one.open()));
     },
     create(name, spec) {
       ready();

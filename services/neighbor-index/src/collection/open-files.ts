@@ -11,6 +11,7 @@ import type { Files } from './checkpoint.js';
 import { indexPlan } from './index-plan.js';
 import {
   deadPath,
+  manifestPath,
   readDescribed,
   readManifest,
   segmentPath,
@@ -36,8 +37,16 @@ export interface OpenOptions {
   readonly onProgress: (rows: number, total: number) => void;
 }
 
-/** Writes an empty collection; a crash before the end leaves a folder without a manifest, which is no collection. */
+/**
+ * Writes an empty collection; a crash before the end leaves a folder without a manifest, which is no collection.
+ * ALREADY_EXISTS, the folder as it was, where there is one.
+ */
 export async function makeFiles(disk: Disk, folder: string, spec: CollectionSpec, createTime: Date): Promise<void> {
+  if ((await disk.list(folder)).includes('manifest.json')) {
+    throw new KindredError('ALREADY_EXISTS', `${folder} holds a collection; delete it first, or choose another name`, {
+      resource: { type: 'file', name: manifestPath(folder) },
+    });
+  }
   await disk.removeFolder(folder);
   for (const path of [folder, `${folder}/log`, `${folder}/segments`]) await disk.makeFolder(path);
   await writeManifest(disk, folder, newManifest(spec, createTime));

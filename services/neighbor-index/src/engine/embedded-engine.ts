@@ -53,7 +53,7 @@ const unknownSpec: CollectionSpec = {
   weaviate: null,
 };
 
-/** Makes the engine; {@link Engine.load} finds what is on the disk. */
+/** Makes the engine; {@link Engine.find} finds what is on the disk. */
 export function createEmbeddedEngine({ disk, limits, logger, maintenance }: EmbeddedEngineParts): EmbeddedEngine {
   const entries = new Map<string, Entry>();
   const reserved = { vectors: 0, bytes: 0 };
@@ -117,7 +117,7 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
     disk,
     folderOf,
     usage,
-    async load() {
+    async find() {
       await disk.makeFolder(root);
       for (const name of (await disk.list(root)).sort()) {
         const files = await disk.list(folderOf(name));
@@ -129,6 +129,8 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
         const loading = { name, spec: unknownSpec, createTime: new Date(0), state: 'loading', problem: '' } as const;
         entries.set(name, { collection: null, error: null, summary: loading });
       }
+    },
+    async open() {
       for (const name of entries.keys()) {
         const began = performance.now();
         try {

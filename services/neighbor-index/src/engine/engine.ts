@@ -135,8 +135,10 @@ export interface Collection {
 /** Keeps collections of one kind. Names are unique over all engines; whoever creates takes care of that. */
 export interface Engine {
   readonly kind: EngineKind;
-  /** Finds the collections that exist. Calls before it has ended are UNAVAILABLE. */
-  load(): Promise<void>;
+  /** Finds the names that exist; nothing else may be called before it has ended. */
+  find(): Promise<void>;
+  /** Reads the collections that were found; each answers as soon as it is read. */
+  open(): Promise<void>;
   /** Makes a collection; its name is free. */
   create(name: string, spec: CollectionSpec): Promise<Collection>;
   /** All collections, damaged ones too. */

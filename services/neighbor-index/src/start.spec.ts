@@ -1,0 +1,58 @@
+// While collections are found and read at a start: nothing that exists is made anew, nothing is read twice.
+import { createLogger } from '@kindred/service-runtime';
+import { expect, it } from 'vitest';
+import { createAliases } from './aliases.js';
+import { defaultMaintenance } from './collection/maintenance.js';
+import { makeFiles } from './collection/open-files.js';
+import { createCollections } from './collections.js';
+import { createEmbeddedEngine } from './engine/embedded-engine.js';
+import { createCrashingDisk } from './spec/crashing-disk.js';
+import { makeSmall, points, smallSpec } from './spec/small-collection.js';
+import { testLimits } from './spec/start-neighbor-index.js';
+import type { Disk } from './storage/disk.js';
+
+const { signal } = new AbortController();
+
+/** The disk of one collection, `c`, of three points. */
+async function filledDisk() {
+  const disk = createCrashingDisk();
+  const collection = await makeSmall(disk);
+  await collection.upsert([points([1, 2, 3], 1)], signal);
+  await collection.close();
+  return disk;
+}
+
+function collectionsOn(disk: Disk) {
+  const logger = createLogger('neighbor-index', 'silent');
+  const embedded = createEmbeddedEngine({ disk, limits: testLimits, logger, maintenance: defaultMaintenance });
+  return { embedded, collections: createCollections([embedded], createAliases(disk), testLimits) };
+}
+
+/** A promise that is kept when the test says so. */
+function gate() {
+  let release = (): void => {};
+  const passed = new Promise<void>((resolve) => (release = resolve));
+  return { passed, release };
+}
+
+it('refuses to make a collection before it knows which there are', async () => {
+  const disk = await filledDisk();
+  const { passed, release } = gate();
+  const slow: Disk = { ...disk, list: (path) => passed.then(() => disk.list(path)) };
+  const { collections } = collectionsOn(slow);
+  const loading = collections.load();
+  expect(() => collections.create('c', smallSpec)).toThrow('the collections are being found');
+  release();
+  await loading;
+  expect(await collections.get('c').size()).toBe(3);
+  await collections.close();
+});
+
+it('makes no collection over another', async () => {
+  const disk = await filledDisk();
+  const before = disk.files;
+  await expect(makeFiles(disk, 'collections/c', smallSpec, new Date(0))).rejects.toMatchObject({
+    code: 'ALREADY_EXISTS',
+  });
+  expect(disk.files).toEqual(before);
+});
