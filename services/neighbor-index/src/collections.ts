@@ -17,7 +17,7 @@ export interface Collections {
   describe(nameOrAlias: string): CollectionSummary;
   /** By name, damaged ones too. */
   list(): CollectionSummary[];
-  /** By name, with the aliases that stand for it. */
+  /** By name, with the aliases that stand for it. UNAVAILABLE: it is being read. */
   delete(name: string): Promise<void>;
   /** Lets `make` make a collection of a name that is free; ALREADY_EXISTS when it is taken. */
   restore(name: string, make: () => Promise<Collection>): Promise<Collection>;
@@ -119,8 +119,11 @@ export function createCollections(engines: readonly Engine[], aliases: Aliases, 
       ready();
       checkName(name, 'collection');
       return one(async () => {
+        const owner = engineOf(name);
+        // UNAVAILABLE from `get`, before its aliases are gone.
+        if (owner?.list().some((one) => one.name === name && one.state === 'loading')) owner.get(name);
         await aliases.removeTargets(name);
-        await engineOf(name)?.delete(name);
+        await owner?.delete(name);
       });
     },
     restore(name, make) {

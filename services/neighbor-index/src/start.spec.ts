@@ -56,3 +56,30 @@ it('makes no collection over another', async () => {
   });
   expect(disk.files).toEqual(before);
 });
+
+it('reads what is made meanwhile once, and deletes nothing that is being read', async () => {
+  const disk = await filledDisk();
+  const { passed, release } = gate();
+  const opened: string[] = [];
+  const slow: Disk = {
+    ...disk,
+    async open(path, create) {
+      opened.push(path);
+      if (path.startsWith('collections/c/segments') || path === 'collections/c/manifest.json') await passed;
+      return disk.open(path, create);
+    },
+  };
+  const { collections } = collectionsOn(slow);
+  const loading = collections.load();
+  await expect.poll(() => opened.includes('collections/c/manifest.json')).toBe(true);
+  await collections.create('d', smallSpec);
+  await expect(collections.delete('c')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  release();
+  await loading;
+  expect(opened.filter((path) => path === 'collections/d/manifest.json')).toHaveLength(1);
+  expect(await collections.get('c').size()).toBe(3);
+  await collections.delete('c');
+  expect(collections.list().map(({ name }) => name)).toEqual(['d']);
+  expect([...disk.files.keys()].filter((path) => path.startsWith('collections/c/'))).toEqual([]);
+  await collections.close();
+});

@@ -56,6 +56,7 @@ const unknownSpec: CollectionSpec = {
 /** Makes the engine; {@link Engine.find} finds what is on the disk. */
 export function createEmbeddedEngine({ disk, limits, logger, maintenance }: EmbeddedEngineParts): EmbeddedEngine {
   const entries = new Map<string, Entry>();
+  let closed = false;
   const reserved = { vectors: 0, bytes: 0 };
   const folderOf = (name: string): string => `${root}/${name}`;
   const opened = (): EmbeddedCollection[] => [...entries.values()].flatMap(({ collection }) => collection ?? []);
@@ -91,8 +92,8 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       reserved.bytes -= bytes;
     };
   };
-  const open = async (name: string): Promise<EmbeddedCollection> => {
-    const collection = await openEmbeddedCollection(name, {
+  const read = (name: string): Promise<EmbeddedCollection> =>
+    openEmbeddedCollection(name, {
       disk,
       folder: folderOf(name),
       reserve,
@@ -100,10 +101,15 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       onError: (err) => logger.error({ collection: name, err }, 'background work failed; it is tried again'),
       onProgress: (rows, total) => logger.info({ collection: name, rows, total }, 'collection is being read'),
     });
+  const enter = (name: string, collection: EmbeddedCollection): EmbeddedCollection => {
     const { spec, createTime } = collection;
     entries.set(name, { collection, error: null, summary: { name, spec, createTime, state: 'ready', problem: '' } });
     return collection;
   };
+  const adopt = async (name: string): Promise<EmbeddedCollection> => enter(name, await read(name));
+  const isLoading = ({ summary }: Entry): boolean => summary.state === 'loading';
+  const beingRead = (name: string): KindredError =>
+    new KindredError('UNAVAILABLE', `collection '${name}' is being read; retry shortly`, { retryAfterMs: 1000 });
   const fail = (name: string, thrown: unknown): void => {
     const error = toKindredError(thrown);
     const before = entries.get(name)?.summary;
@@ -131,34 +137,41 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       }
     },
     async open() {
-      for (const name of entries.keys()) {
+      // A copy: what is made meanwhile is open already.
+      for (const [name, entry] of [...entries].filter(([, one]) => isLoading(one))) {
+        if (closed) return;
         const began = performance.now();
         try {
-          const { contents } = await open(name);
+          const collection = await read(name);
+          if (closed || entries.get(name) !== entry) {
+            await collection.close();
+            continue;
+          }
+          const { contents } = enter(name, collection);
           const seconds = ((performance.now() - began) / 1000).toFixed(2);
           logger.info({ collection: name, size: contents.size, seconds }, 'collection loaded');
         } catch (thrown) {
-          fail(name, thrown);
+          if (entries.get(name) === entry) fail(name, thrown);
         }
       }
     },
     async create(name, spec) {
       await makeFiles(disk, folderOf(name), spec, new Date());
-      return open(name);
+      return adopt(name);
     },
-    adopt: open,
+    adopt,
     list: () => [...entries.values()].map(({ summary }) => summary),
     get(name) {
       const entry = entries.get(name);
       if (entry === undefined) return null;
       if (entry.error !== null) throw entry.error;
       if (entry.collection !== null) return entry.collection;
-      throw new KindredError('UNAVAILABLE', `collection '${name}' is being read; retry shortly`, {
-        retryAfterMs: 1000,
-      });
+      throw beingRead(name);
     },
     async delete(name) {
       const entry = entries.get(name);
+      // Its files are in use by the one who reads them.
+      if (entry !== undefined && isLoading(entry)) throw beingRead(name);
       entries.delete(name);
       await entry?.collection?.close();
       // Without its manifest a folder is no collection, whenever the process ends.
@@ -167,6 +180,7 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       await disk.removeFolder(folderOf(name));
     },
     async close() {
+      closed = true;
       for (const collection of opened()) await collection.close();
     },
   };

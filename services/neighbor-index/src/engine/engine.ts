@@ -145,7 +145,7 @@ export interface Engine {
   list(): readonly CollectionSummary[];
   /** Null: no such collection. DATA_LOSS: it is damaged; UNAVAILABLE: it is being loaded. */
   get(name: string): Collection | null;
-  /** Deletes a collection and its points; no effect where there is none. */
+  /** Deletes a collection and its points; no effect where there is none. UNAVAILABLE: it is being read. */
   delete(name: string): Promise<void>;
   /** Ends what runs; all that was acknowledged is kept. */
   close(): Promise<void>;
