@@ -4,6 +4,7 @@ import type { UpsertRequest } from '@kindred/protocol/neighbors';
 import { float32Of, int32Of, uint64Of } from '@kindred/service-runtime';
 import type { PointId, Points } from './engine/points.js';
 import type { CollectionSpec } from './engine/spec.js';
+import { piecesOf } from './storage/log-record.js';
 import { checkText } from './filter.js';
 import type { Limits } from './limits.js';
 import { checkedPayload } from './payload.js';
@@ -16,9 +17,6 @@ export interface UpsertBatch {
   /** All parts. */
   readonly parts: readonly Points[];
 }
-
-/** Bytes of vectors of one part at most: a part is one record of the log. */
-const maxPartBytes = 16 * 1024 * 1024;
 
 /** Makes an empty batch. */
 export function createUpsertBatch({ dimension, metric }: CollectionSpec, limits: Limits): UpsertBatch {
@@ -56,16 +54,21 @@ export function createUpsertBatch({ dimension, metric }: CollectionSpec, limits:
           );
         seen.add(id);
       }
-      bytes += vectors.byteLength + payloads.reduce((sum, { length }) => sum + length, 0) + 16 * count;
+      /** As the log has it: vector, label, id, payload. */
+      const rowBytes = (row: number): number =>
+        4 * dimension +
+        8 +
+        (numbers.length > 0 ? 8 : 4 + Buffer.byteLength(texts[row]!)) +
+        Buffer.byteLength(payloads[row] ?? '');
+      for (let row = 0; row < count; row++) bytes += rowBytes(row);
       if (bytes > limits.maxUpsertBytes) {
         throw new KindredError(
           'RESOURCE_EXHAUSTED',
           `got ${bytes} bytes in one stream; allowed: ${limits.maxUpsertBytes} (KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB); send several streams`,
         );
       }
-      const rows = Math.max(1, Math.floor(maxPartBytes / (4 * dimension)));
-      for (let start = 0; start < count; start += rows) {
-        const end = Math.min(count, start + rows);
+      // A part is one record of the log.
+      for (const [start, end] of piecesOf(count, rowBytes)) {
         parts.push({
           ids: numbers.length > 0 ? numbers.subarray(start, end) : texts.slice(start, end),
           vectors: vectors.subarray(start * dimension, end * dimension),

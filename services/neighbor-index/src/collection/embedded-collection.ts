@@ -4,7 +4,7 @@ import type { Collection, Written } from '../engine/engine.js';
 import type { Included, PointId, PointRecord, Points } from '../engine/points.js';
 import { compileFilter } from '../filter.js';
 import type { Disk } from '../storage/disk.js';
-import type { Change } from '../storage/log-record.js';
+import { deletionsOf, type Change } from '../storage/log-record.js';
 import type { Files } from './checkpoint.js';
 import { countBits } from './alive-rows.js';
 import { applyChange, memoryOf, partsOf, type Contents } from './contents.js';
@@ -112,11 +112,7 @@ export async function openEmbeddedCollection(
     async delete({ ids, filter }, signal) {
       open();
       const chosen = ids ?? (await matching(contents, filter, signal));
-      const numbers = chosen.filter((id) => typeof id === 'bigint');
-      const texts = chosen.filter((id) => typeof id === 'string');
-      const changes = [numbers, texts]
-        .filter((list) => list.length > 0)
-        .map((list): Change => ({ kind: 'delete', ids: list }));
+      const changes = deletionsOf(chosen);
       if (changes.length === 0) return { count: 0, size: contents.size, sequence: files.log.lastSequence };
       return write(changes);
     },

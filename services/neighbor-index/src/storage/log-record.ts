@@ -24,17 +24,28 @@ export interface LogRecord {
 
 /** Bytes before a record's body. */
 export const recordHeaderBytes = 24;
-/** Bytes of one record at most; larger changes become several. */
+/** Bytes of one record at most: longer ones are taken for damage. */
 export const maxRecordBytes = 64 * 1024 * 1024 + 4096;
 
 const [upsertKind, deleteKind] = [1, 2];
+
+/** Bytes of a change's record. */
+export function recordBytes(change: Change): number {
+  const upsert = change.kind === 'upsert';
+  const ids = upsert ? change.points.ids : change.ids;
+  const given = allTexts(ids);
+  const idBytes = given === null ? 8 * ids.length : textBytes(given);
+  if (!upsert) return recordHeaderBytes + idBytes;
+  const { vectors, labels, payloads } = change.points;
+  return recordHeaderBytes + idBytes + vectors.byteLength + labels.byteLength + textBytes(payloads);
+}
 
 /** The record as parts to write one after another; vectors are not copied. */
 export function encodeRecord({ sequence, last, change }: LogRecord): Uint8Array[] {
   const upsert = change.kind === 'upsert';
   const ids = upsert ? change.points.ids : change.ids;
-  const texts = ids instanceof BigUint64Array ? null : ids.every((id) => typeof id === 'string') ? ids : null;
-  const body: Uint8Array[] = texts === null ? [numbersOf(ids)] : textColumn(texts as readonly string[]);
+  const texts = allTexts(ids);
+  const body: Uint8Array[] = texts === null ? [numbersOf(ids)] : textColumn(texts);
   if (upsert) {
     const { vectors, labels, payloads } = change.points;
     body.push(bytes(vectors), bytes(labels), ...textColumn(payloads));
@@ -50,6 +61,37 @@ export function encodeRecord({ sequence, last, change }: LogRecord): Uint8Array[
   const head = new Uint8Array(header.buffer);
   header.setUint32(4, checksumOf([head.subarray(0, 4), head.subarray(8), ...body]), true);
   return [head, ...body];
+}
+
+/** Bytes of one of the records that a larger change is made of, about: small beside {@link maxRecordBytes}. */
+export const pieceBytes = 16 * 1024 * 1024;
+
+/** Splits `count` items into pieces of consecutive ones, each of {@link pieceBytes} at most or a single item. */
+export function piecesOf(count: number, bytesAt: (item: number) => number): (readonly [start: number, end: number])[] {
+  const pieces: [number, number][] = [];
+  let start = 0;
+  let bytes = 0;
+  for (let item = 0; item < count; item++) {
+    const more = bytesAt(item);
+    if (item > start && bytes + more > pieceBytes) {
+      pieces.push([start, item]);
+      start = item;
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  if (count > start) pieces.push([start, count]);
+  return pieces;
+}
+
+/** The deletion of ids as changes, each of one record: numbers, then texts. */
+export function deletionsOf(ids: readonly PointId[]): Change[] {
+  const numbers = ids.filter((id) => typeof id === 'bigint');
+  const texts = ids.filter((id) => typeof id === 'string');
+  return [
+    ...piecesOf(numbers.length, () => 8).map(([start, end]) => numbers.slice(start, end)),
+    ...piecesOf(texts.length, (i) => 4 + Buffer.byteLength(texts[i]!)).map(([start, end]) => texts.slice(start, end)),
+  ].map((some) => ({ kind: 'delete', ids: some }));
 }
 
 /** What is wrong with a record's bytes; the reader adds where it lies. */
@@ -133,6 +175,16 @@ export class Cursor {
     this.offset += length;
     return this.file.buffer.slice(start, start + length);
   }
+}
+
+/** The ids if they are texts; null: they are numbers. */
+function allTexts(ids: BigUint64Array | readonly PointId[]): readonly string[] | null {
+  if (ids instanceof BigUint64Array) return null;
+  return ids.every((id) => typeof id === 'string') ? ids : null;
+}
+
+function textBytes(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + 4 + Buffer.byteLength(text), 0);
 }
 
 function numbersOf(ids: BigUint64Array | readonly PointId[]): Uint8Array {

@@ -8,7 +8,7 @@
 import { KindredError, toKindredError } from '@kindred/errors';
 import { checksumOf } from './checksum.js';
 import type { Disk, DiskFile } from './disk.js';
-import { encodeRecord, type Change } from './log-record.js';
+import { encodeRecord, maxRecordBytes, recordBytes, type Change } from './log-record.js';
 import type { Durability } from '../engine/spec.js';
 
 /** Bytes of the header. */
@@ -26,7 +26,7 @@ export interface WriteLog {
   /**
    * Appends a change of one or more records, then calls `apply` with its sequence; changes are applied in the order of their
    * sequences. Returns what `apply` returned once the change is durable. RESOURCE_EXHAUSTED, nothing of it kept, when there is
-   * no space; UNAVAILABLE once the disk has failed in a way that leaves unknown what it holds.
+   * no space or a record is larger than {@link maxRecordBytes}; UNAVAILABLE once the disk has failed in a way that leaves unknown what it holds.
    */
   append<T>(changes: readonly Change[], apply: (sequence: bigint) => T): Promise<T>;
   /** Goes on in a new file; `frozen` is called between two groups: all changes before it are in older files. */
@@ -233,7 +233,15 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
   return {
     append(changes, apply) {
       return new Promise((resolve, reject) => {
-        const bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0);
+        const sizes = changes.map(recordBytes);
+        const largest = Math.max(0, ...sizes);
+        // Recovery would take it for damage.
+        if (largest > maxRecordBytes) {
+          const told = `got ${largest} bytes in one record of the log; allowed: ${maxRecordBytes}; send fewer points at a time`;
+          reject(new KindredError('RESOURCE_EXHAUSTED', told));
+          return;
+        }
+        const bytes = sizes.reduce((sum, size) => sum + size, 0);
         waiting.push({ changes, bytes, apply, resolve: resolve as (value: unknown) => void, reject });
         start();
       });
@@ -271,10 +279,6 @@ async function openMarker(disk: Disk, path: string): Promise<DiskFile> {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return disk.open(path, true);
     throw thrown;
   });
-}
-
-function sizeOf(change: Change): number {
-  return change.kind === 'upsert' ? change.points.vectors.byteLength : 16 * change.ids.length;
 }
 
 function failed(what: string, cause: unknown): KindredError {
