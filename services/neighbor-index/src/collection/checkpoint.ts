@@ -39,10 +39,10 @@ export async function checkpoint(contents: Contents, files: Files): Promise<void
   });
   const frozen = contents.frozen;
   const written: { growing: GrowingPart; entry: SegmentEntry }[] = [];
-  let { nextNumber } = files.manifest;
+  let installed = false;
   try {
     for (const growing of frozen) {
-      const number = nextNumber++;
+      const number = takeNumber(files);
       const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), await columnsOf(growing));
       written.push({ growing, entry: { number, rows: growing.rows, bytes, index: null } });
     }
@@ -53,20 +53,31 @@ export async function checkpoint(contents: Contents, files: Files): Promise<void
       saved: saved[contents.sealed.length + i] ?? null,
     }));
     const next = [...sealed, ...fresh];
-    const manifest = { ...files.manifest, sequence: String(sequence), firstLog: firstFile, nextNumber };
+    const manifest = { ...files.manifest, sequence: String(sequence), firstLog: firstFile };
     await install(next, manifest, contents, files, () => {
+      installed = true;
       contents.frozen = contents.frozen.filter((one) => !frozen.includes(one));
     });
   } catch (thrown) {
-    for (const { entry } of written) await disk.remove(segmentPath(folder, entry.number, 'points')).catch(() => {});
+    // Once it is in its place, the manifest names them.
+    for (const { entry } of installed ? [] : written)
+      await disk.remove(segmentPath(folder, entry.number, 'points')).catch(() => {});
     throw thrown;
   }
   await log.removeBefore(firstFile);
 }
 
+/** A number that no file of the collection has had, also where writing one failed. */
+export function takeNumber(files: Files): number {
+  const number = files.manifest.nextNumber;
+  files.manifest = { ...files.manifest, nextNumber: number + 1 };
+  return number;
+}
+
 /**
  * Makes `sealed` the collection's parts, on disk and then in memory; files that it no longer names are removed. `swap` is
- * called in the same turn as the change in memory.
+ * called in the same turn as the change in memory. An error after `swap`: the change is made, but a loss of power may undo
+ * it; so what was before is kept on the disk.
  */
 export async function install(
   sealed: readonly SealedPart[],
@@ -79,28 +90,37 @@ export async function install(
   const old = files.manifest;
   const bits = sealed.map(({ saved, entry }) => saved?.slice(0, Math.ceil(entry.rows / 8)) ?? null);
   const anyDead = bits.some((one) => one !== null);
-  const number = manifest.nextNumber;
+  const number = takeNumber(files);
   const whole = bits.map((one, i) => one ?? new Uint8Array(Math.ceil(sealed[i]!.entry.rows / 8)).fill(0xff));
-  const dead = anyDead
-    ? { number, ...(await writeFileSynced(disk, deadPath(folder, number), Buffer.concat(whole))) }
-    : null;
-  const next: Manifest = { ...manifest, nextNumber: number + 1, segments: sealed.map(({ entry }) => entry), dead };
-  await disk.syncFolder(`${folder}/segments`);
-  await writeManifest(disk, folder, next);
-  files.manifest = next;
-  contents.sealed = sealed;
-  swap();
+  let installed = false;
+  try {
+    const dead = anyDead
+      ? { number, ...(await writeFileSynced(disk, deadPath(folder, number), Buffer.concat(whole))) }
+      : null;
+    const { nextNumber } = files.manifest;
+    const next: Manifest = { ...manifest, nextNumber, segments: sealed.map(({ entry }) => entry), dead };
+    await disk.syncFolder(`${folder}/segments`);
+    await writeManifest(disk, folder, next, () => {
+      installed = true;
+      files.manifest = next;
+      contents.sealed = sealed;
+      swap();
+    });
+  } catch (thrown) {
+    if (!installed) await disk.remove(deadPath(folder, number)).catch(() => {});
+    throw thrown;
+  }
   await removeUnnamed(old, files);
 }
 
+/** What cannot be removed now is removed at the next start. */
 async function removeUnnamed(old: Manifest, { disk, folder, manifest }: Files): Promise<void> {
   const named = new Set(manifest.segments.map(({ number }) => number));
-  for (const { number } of old.segments.filter((segment) => !named.has(segment.number))) {
-    await disk.remove(segmentPath(folder, number, 'points'));
-    await disk.remove(segmentPath(folder, number, 'index'));
-  }
-  if (old.dead !== null && old.dead.number !== manifest.dead?.number)
-    await disk.remove(deadPath(folder, old.dead.number));
+  const paths = old.segments
+    .filter(({ number }) => !named.has(number))
+    .flatMap(({ number }) => [segmentPath(folder, number, 'points'), segmentPath(folder, number, 'index')]);
+  if (old.dead !== null && old.dead.number !== manifest.dead?.number) paths.push(deadPath(folder, old.dead.number));
+  for (const path of paths) await disk.remove(path).catch(() => {});
 }
 
 /** A part's columns as files have them. */

@@ -63,9 +63,17 @@ export async function readManifest(disk: Disk, folder: string): Promise<Manifest
   }
 }
 
-/** Replaces the manifest. When this has returned, the collection is what it says, also after a loss of power. */
-export async function writeManifest(disk: Disk, folder: string, manifest: Manifest): Promise<void> {
-  await replaceWhole(disk, manifestPath(folder), [await manifestBytes(manifest)]);
+/**
+ * Replaces the manifest. When this has returned, the collection is what it says, also after a loss of power; from the call
+ * of `renamed` on it is that as long as the machine runs.
+ */
+export async function writeManifest(
+  disk: Disk,
+  folder: string,
+  manifest: Manifest,
+  renamed?: () => void,
+): Promise<void> {
+  await replaceWhole(disk, manifestPath(folder), [await manifestBytes(manifest)], renamed);
 }
 
 /** The manifest as it is on disk. */

@@ -77,7 +77,6 @@ export async function openFiles(
   const { spec } = manifest;
   const contents = emptyContents(spec.dimension);
   const notes: string[] = [];
-  await removeLeftovers(disk, folder, manifest);
   const bits = await readBits(disk, folder, manifest);
   const total = manifest.segments.reduce((sum, { rows }) => sum + rows, 0);
   let read = 0;
@@ -110,6 +109,9 @@ export async function openFiles(
     for (const change of changes) applyChange(contents, change);
   });
   notes.push(...recovered.notes);
+  // Last: what is damaged stays whole, and the manifest must be safe before what an older one may name goes.
+  await disk.syncFolder(folder);
+  await removeLeftovers(disk, folder, manifest);
   const log = await openWriteLog(
     { disk, folder: `${folder}/log`, id, durability: spec.durability, onError },
     recovered.position,

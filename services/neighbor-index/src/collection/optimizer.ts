@@ -3,7 +3,7 @@ import { buildIndex, type SegmentIndex } from '@kindred/faiss-native';
 import { KindredError } from '@kindred/errors';
 import { countBits } from './alive-rows.js';
 import type { Contents, SealedPart } from './contents.js';
-import { install, type Files } from './checkpoint.js';
+import { install, takeNumber, type Files } from './checkpoint.js';
 import { indexPlan } from './index-plan.js';
 import { segmentPath, writeFileSynced, type SegmentEntry } from './manifest.js';
 import { mergeParts } from './merge.js';
@@ -93,11 +93,12 @@ export async function optimize(
   const plan = indexPlan(spec.index, columns.rows);
   const built = plan === null ? null : await buildIndex(columns, plan, { l2: spec.metric === 'l2', threads, signal });
   const ready = await partOf(columns, null);
+  let number: number | null = null;
+  let replaced = false;
   try {
     await exclusively(async () => {
       if (signal.aborted) throw new KindredError('CANCELLED', 'the collection is being closed');
-      const number = files.manifest.nextNumber;
-      files.manifest = { ...files.manifest, nextNumber: number + 1 };
+      number = takeNumber(files);
       const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), columns);
       const index =
         built === null ? null : await writeFileSynced(disk, segmentPath(folder, number, 'index'), built.bytes);
@@ -107,6 +108,7 @@ export async function optimize(
       const saved = merged.translate((source) => now(source).saved);
       const part: Part = { ...ready, alive: ready.alive, index: built?.index ?? null };
       const swap = (): void => {
+        replaced = true;
         // Rows that died while the part was made, up to this very turn.
         const bits = merged.translate((source) => source.part.alive.share());
         if (bits === null) return;
@@ -115,11 +117,18 @@ export async function optimize(
       };
       await replace(sources, { part, entry, saved }, contents, files, swap);
     });
-  } catch (thrown) {
-    built?.index.close();
-    throw thrown;
+  } finally {
+    // An error may come after the exchange.
+    if (replaced) closeIndexes(sources);
+    else {
+      built?.index.close();
+      if (number !== null) await removeSegment(files, number);
+    }
   }
-  closeIndexes(sources);
+}
+
+async function removeSegment({ disk, folder }: Files, number: number): Promise<void> {
+  for (const part of ['points', 'index'] as const) await disk.remove(segmentPath(folder, number, part)).catch(() => {});
 }
 
 /** Parts that are replaced may still be searched; their indexes are freed when the last search ends. */

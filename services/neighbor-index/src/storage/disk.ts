@@ -92,8 +92,16 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array<Ar
   }
 }
 
-/** Writes a file beside its place, syncs it and renames it: readers see the old or the new, also after a crash. */
-export async function replaceWhole(disk: Disk, path: string, parts: readonly Uint8Array[]): Promise<void> {
+/**
+ * Writes a file beside its place, syncs it and renames it: readers see the old or the new, also after a crash. `renamed` is
+ * called once the new one is in its place; an error after that leaves unknown which of the two a loss of power leaves.
+ */
+export async function replaceWhole(
+  disk: Disk,
+  path: string,
+  parts: readonly Uint8Array[],
+  renamed: () => void = () => {},
+): Promise<void> {
   const beside = `${path}.new`;
   try {
     const file = await disk.open(beside, true);
@@ -108,6 +116,7 @@ export async function replaceWhole(disk: Disk, path: string, parts: readonly Uin
     await disk.remove(beside).catch(() => {});
     throw thrown;
   }
+  renamed();
   await disk.syncFolder(folderOf(path));
 }
 
