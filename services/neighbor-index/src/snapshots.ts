@@ -7,7 +7,14 @@ import { KindredError, invalidField, notFound } from '@kindred/errors';
 import { exportFaiss } from '@kindred/faiss-native';
 import { z } from 'zod';
 import type { EmbeddedCollection } from './collection/embedded-collection.js';
-import { deadPath, manifestBytes, manifestPath, segmentPath, type Manifest } from './collection/manifest.js';
+import {
+  deadPath,
+  manifestBytes,
+  manifestPath,
+  segmentPath,
+  unfinishedPath,
+  type Manifest,
+} from './collection/manifest.js';
 import type { SealedPart } from './collection/contents.js';
 import type { EmbeddedEngine } from './engine/embedded-engine.js';
 import { readWhole, replaceWhole } from './storage/disk.js';
@@ -187,6 +194,7 @@ export function createSnapshots(store: ArtifactStore, engine: EmbeddedEngine): S
       await disk.removeFolder(folder);
       for (const path of [folder, `${folder}/log`, `${folder}/segments`]) await disk.makeFolder(path);
       try {
+        await replaceWhole(disk, unfinishedPath(folder), []);
         const wanted = list.files.filter(({ path }) => !path.startsWith('faiss/'));
         for (const { path, sha256 } of wanted.filter((file) => file.path !== 'manifest.json')) {
           await replaceWhole(disk, `${folder}/${path}`, [await store.get(`${prefixOf(source)}${id}/${path}`, sha256)]);

@@ -1,5 +1,8 @@
 // While collections are found and read at a start: nothing that exists is made anew, nothing is read twice.
+import { temporaryFolder } from '@kindred/testing';
 import { createLogger } from '@kindred/service-runtime';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createAliases } from './aliases.js';
 import { defaultMaintenance } from './collection/maintenance.js';
@@ -9,9 +12,10 @@ import { createEmbeddedEngine } from './engine/embedded-engine.js';
 import { createCrashingDisk } from './spec/crashing-disk.js';
 import { makeSmall, points, smallSpec } from './spec/small-collection.js';
 import { testLimits } from './spec/start-neighbor-index.js';
-import type { Disk } from './storage/disk.js';
+import { createNodeDisk, type Disk } from './storage/disk.js';
 
 const { signal } = new AbortController();
+const bytes = new Uint8Array(8);
 
 /** The disk of one collection, `c`, of three points. */
 async function filledDisk() {
@@ -82,4 +86,51 @@ it('reads what is made meanwhile once, and deletes nothing that is being read', 
   expect(collections.list().map(({ name }) => name)).toEqual(['d']);
   expect([...disk.files.keys()].filter((path) => path.startsWith('collections/c/'))).toEqual([]);
   await collections.close();
+});
+
+it('keeps a folder whose manifest is missing, names it, and lets it be deleted', async () => {
+  const disk = await filledDisk();
+  const left = new Map([...disk.files].filter(([path]) => !path.endsWith('/manifest.json')));
+  // What a crash leaves of a restoration.
+  const started = createCrashingDisk(
+    new Map([...left, ['collections/e/unfinished', bytes], ['collections/e/segments/00000001.points', bytes]]),
+  );
+  const { collections } = collectionsOn(started);
+  await collections.load();
+  expect(collections.list()).toMatchObject([{ name: 'c', state: 'damaged' }]);
+  expect(() => collections.get('c')).toThrow('collections/c/manifest.json is damaged: it is missing');
+  expect([...started.files.keys()]).toEqual([...left.keys()]);
+  await collections.delete('c');
+  expect(collections.list()).toEqual([]);
+  expect(started.files.size).toBe(0);
+  await collections.close();
+});
+
+it('has a collection whole or not at all after a crash before any step of its deletion', async () => {
+  const { files } = await filledDisk();
+  for (let step = 1, crashed = true; crashed; step++) {
+    const disk = createCrashingDisk(files);
+    const first = collectionsOn(disk).collections;
+    await first.load();
+    disk.crashBefore(step);
+    crashed = await first.delete('c').then(
+      () => false,
+      () => true,
+    );
+    const { collections } = collectionsOn(disk.afterCrash('loses'));
+    await collections.load();
+    const found = collections.list();
+    if (found.length === 0) expect(step).toBeGreaterThan(1);
+    else expect(await collections.get('c').size(), `step ${step}`).toBe(3);
+    if (!crashed) expect(found).toEqual([]);
+    await collections.close();
+  }
+});
+
+it('takes only what is not there for an empty folder', async () => {
+  const folder = temporaryFolder('neighbor-index-list');
+  writeFileSync(join(folder, 'file'), '');
+  const disk = createNodeDisk(folder);
+  expect(await disk.list('nothing')).toEqual([]);
+  await expect(disk.list('file/below')).rejects.toMatchObject({ code: 'ENOTDIR' });
 });

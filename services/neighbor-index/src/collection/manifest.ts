@@ -1,6 +1,7 @@
 // What a collection consists of on disk: the manifest, replaced as a whole, and the rows that were dead when it was written.
 //
 //   collection folder = manifest.json · log/ · segments/<n>.points, <n>.index · segments/dead-<n>
+//   one that is being restored or deleted has the file "unfinished" and no manifest.json
 import { z } from 'zod';
 import { collectionSpecSchema } from '../engine/spec.js';
 import { readWhole, replaceWhole, type Disk } from '../storage/disk.js';
@@ -39,6 +40,9 @@ export type SegmentEntry = Manifest['segments'][number];
 
 /** Path of a collection's manifest below its folder. */
 export const manifestPath = (folder: string): string => `${folder}/manifest.json`;
+
+/** Path of the file that says of a folder without a manifest that it is no collection, yet or any more. */
+export const unfinishedPath = (folder: string): string => `${folder}/unfinished`;
 
 /** Path of a segment's columns or index. */
 export const segmentPath = (folder: string, number: number, part: 'points' | 'index'): string =>

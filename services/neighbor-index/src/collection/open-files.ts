@@ -5,7 +5,7 @@ import { KindredError } from '@kindred/errors';
 import type { CollectionSpec } from '../engine/spec.js';
 import type { Disk } from '../storage/disk.js';
 import { recoverLog } from '../storage/log-recovery.js';
-import { openWriteLog } from '../storage/write-log.js';
+import { logHeaderBytes, openWriteLog } from '../storage/write-log.js';
 import { applyChange, emptyContents, type Contents, type SealedPart } from './contents.js';
 import type { Files } from './checkpoint.js';
 import { indexPlan } from './index-plan.js';
@@ -15,6 +15,7 @@ import {
   readDescribed,
   readManifest,
   segmentPath,
+  unfinishedPath,
   writeManifest,
   type Manifest,
   type SegmentEntry,
@@ -50,6 +51,34 @@ export async function makeFiles(disk: Disk, folder: string, spec: CollectionSpec
   await disk.removeFolder(folder);
   for (const path of [folder, `${folder}/log`, `${folder}/segments`]) await disk.makeFolder(path);
   await writeManifest(disk, folder, newManifest(spec, createTime));
+}
+
+/**
+ * Removes a collection's folder. A crash leaves a whole collection, or a folder that {@link isNoCollection}; where there was no
+ * manifest to say so, what is left stays damaged. `gone` is called once it is no collection any more.
+ */
+export async function removeFiles(disk: Disk, folder: string, gone: () => void): Promise<void> {
+  if ((await disk.list(folder)).includes('manifest.json')) {
+    await disk.rename(manifestPath(folder), unfinishedPath(folder));
+    await disk.syncFolder(folder);
+  }
+  gone();
+  for (const path of [`${folder}/segments`, `${folder}/log`, folder]) await disk.removeFolder(path);
+}
+
+/**
+ * Whether a folder was left by making or deleting a collection in part: it was never acknowledged, or its deletion was.
+ * DATA_LOSS, naming the manifest, where it is missing from a collection that has points.
+ */
+export async function isNoCollection(disk: Disk, folder: string): Promise<boolean> {
+  const names = await disk.list(folder);
+  if (names.includes('manifest.json')) return false;
+  if (names.includes('unfinished')) return true;
+  const logs = (await disk.list(`${folder}/log`)).filter((name) => name.endsWith('.log'));
+  const sizes = await Promise.all(logs.map((name) => sizeOf(disk, `${folder}/log/${name}`)));
+  if ((await disk.list(`${folder}/segments`)).length > 0 || sizes.some((size) => size > logHeaderBytes))
+    throw damagedFile(manifestPath(folder), 'it is missing, and there are points');
+  return true;
 }
 
 /** The manifest of an empty collection. */
@@ -139,6 +168,15 @@ async function readIndex(
   }
 }
 
+async function sizeOf(disk: Disk, path: string): Promise<number> {
+  const file = await disk.open(path, false);
+  try {
+    return await file.size();
+  } finally {
+    await file.close();
+  }
+}
+
 async function readBits(disk: Disk, folder: string, { dead, segments }: Manifest): Promise<Uint8Array[]> {
   if (dead === null) return [];
   const path = deadPath(folder, dead.number);
@@ -149,6 +187,7 @@ async function readBits(disk: Disk, folder: string, { dead, segments }: Manifest
 
 /** Removes what a crash or a failed write has left. */
 async function removeLeftovers(disk: Disk, folder: string, manifest: Manifest): Promise<void> {
+  await disk.remove(unfinishedPath(folder));
   const named = new Set(
     manifest.segments.flatMap(({ number }) => [
       segmentPath(folder, number, 'points'),

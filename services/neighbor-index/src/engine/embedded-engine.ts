@@ -3,8 +3,7 @@ import { KindredError, toKindredError } from '@kindred/errors';
 import type { Logger } from '@kindred/service-runtime';
 import { openEmbeddedCollection, type EmbeddedCollection, type Reserve } from '../collection/embedded-collection.js';
 import type { MaintenanceSettings } from '../collection/maintenance.js';
-import { makeFiles } from '../collection/open-files.js';
-import { manifestPath } from '../collection/manifest.js';
+import { isNoCollection, makeFiles, removeFiles } from '../collection/open-files.js';
 import type { Limits } from '../limits.js';
 import type { Disk } from '../storage/disk.js';
 import type { CollectionSummary, Engine } from './engine.js';
@@ -126,10 +125,13 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
     async find() {
       await disk.makeFolder(root);
       for (const name of (await disk.list(root)).sort()) {
-        const files = await disk.list(folderOf(name));
-        if (!files.includes('manifest.json')) {
-          // Made or deleted only in part: it was never acknowledged, or its deletion was.
-          await disk.removeFolder(folderOf(name));
+        try {
+          if (await isNoCollection(disk, folderOf(name))) {
+            await removeFiles(disk, folderOf(name), () => {});
+            continue;
+          }
+        } catch (thrown) {
+          fail(name, thrown);
           continue;
         }
         const loading = { name, spec: unknownSpec, createTime: new Date(0), state: 'loading', problem: '' } as const;
@@ -172,12 +174,8 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       const entry = entries.get(name);
       // Its files are in use by the one who reads them.
       if (entry !== undefined && isLoading(entry)) throw beingRead(name);
-      entries.delete(name);
       await entry?.collection?.close();
-      // Without its manifest a folder is no collection, whenever the process ends.
-      await disk.remove(manifestPath(folderOf(name)));
-      if (entry !== undefined) await disk.syncFolder(folderOf(name)).catch(() => {});
-      await disk.removeFolder(folderOf(name));
+      await removeFiles(disk, folderOf(name), () => entries.delete(name));
     },
     async close() {
       closed = true;

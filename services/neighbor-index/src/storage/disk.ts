@@ -1,5 +1,5 @@
 // The file layer: all that the storage does to files, so that tests can end or fill the disk at every single step.
-import { open, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** An open file. Positions and lengths in bytes. */
@@ -73,7 +73,10 @@ export function createNodeDisk(folder: string): Disk {
       if ((await mkdir(at(path), { recursive: true })) !== undefined) await syncFolder(dirname(at(path)));
     },
     async list(path) {
-      return (await stat(at(path)).catch(() => null)) === null ? [] : readdir(at(path));
+      return readdir(at(path)).catch((thrown: unknown) => {
+        if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw thrown;
+      });
     },
     syncFolder: (path) => syncFolder(at(path)),
     locate: at,
