@@ -36,7 +36,10 @@ export function choosePartsToMerge(contents: Contents, files: Files): readonly S
   if (spec.index.kind !== 'flat' && indexPlan(spec.index, Math.min(bareRows, mostRows)) !== null) {
     // An indexed part no larger than the new rows is built again with them: the number of parts grows as a logarithm.
     const small = sealed.filter((one) => one.part.index !== null && aliveIn(one) <= bareRows);
-    return limited([...bare, ...small], sealed, mostRows, aliveIn);
+    const chosen = limited([bare, small], sealed, mostRows, aliveIn);
+    // Parts that do not fit together may have too few rows for an index each; made one of again, they would be as before.
+    const rows = chosen.reduce((sum, one) => sum + aliveIn(one), 0);
+    if (indexPlan(spec.index, rows) !== null) return chosen;
   }
   const tiers = new Map<number, SealedPart[]>();
   for (const one of sealed.filter((part) => spec.index.kind === 'flat' || part.part.index === null)) {
@@ -46,24 +49,26 @@ export function choosePartsToMerge(contents: Contents, files: Files): readonly S
   }
   for (const tier of [...tiers.keys()].sort((a, b) => a - b)) {
     const members = tiers.get(tier)!;
-    if (members.length >= partsPerTier) return limited(members, sealed, mostRows, aliveIn);
+    if (members.length >= partsPerTier) return limited([members], sealed, mostRows, aliveIn);
   }
   return littered === undefined ? null : [littered];
 }
 
-/** As many of `chosen` as fit one part, in the order of `sealed`; at least one. */
+/** As many of `groups` as fit one part, in the order of `sealed`: earlier groups and larger parts first; at least one. */
 function limited(
-  chosen: readonly SealedPart[],
+  groups: readonly (readonly SealedPart[])[],
   sealed: readonly SealedPart[],
   mostRows: number,
   aliveIn: (one: SealedPart) => number,
 ): readonly SealedPart[] {
+  const fitting = new Set<SealedPart>();
   let rows = 0;
-  const fitting = chosen.filter((one, i) => {
+  for (const one of groups.flatMap((group) => group.toSorted((a, b) => aliveIn(b) - aliveIn(a)))) {
+    if (fitting.size > 0 && rows + aliveIn(one) > mostRows) continue;
+    fitting.add(one);
     rows += aliveIn(one);
-    return i === 0 || rows <= mostRows;
-  });
-  return sealed.filter((one) => fitting.includes(one));
+  }
+  return sealed.filter((one) => fitting.has(one));
 }
 
 /** How optimizing is run. */
