@@ -98,6 +98,18 @@ it('answers for its health while it searches', async () => {
   await end('SIGTERM');
 });
 
+it.runIf(process.platform === 'linux')('leaves the data folder of another process alone, and ends', async () => {
+  const first = await start();
+  const second = launch();
+  let log = '';
+  second.stderr?.on('data', (text) => (log += text));
+  const [code] = (await once(second, 'close')) as [number];
+  expect(code).toBe(1);
+  expect(log).toContain(`another process uses the data folder ${join(folder, 'data')}`);
+  await first.client.listCollections({});
+  expect(await first.end('SIGTERM')).toBe(0);
+});
+
 it('names a setting that cannot be used, and ends', async () => {
   const child = launch({ KINDRED_NEIGHBOR_INDEX_MAX_VECTORS: 'many' });
   let log = '';

@@ -7,11 +7,13 @@ import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { createNeighborIndex } from './neighbor-index.js';
 import { loadConfig } from './config.js';
 import { roles } from './roles.js';
+import { lockDataFolder } from './storage/data-folder-lock.js';
 
 await runMain('neighbor-index', async () => {
   const logger = createLogger('neighbor-index');
   const config = loadConfig();
   await mkdir(config.dataFolder, { recursive: true });
+  const lock = await lockDataFolder(config.dataFolder);
   const store = await openStore(config.artifactStore, { onNotice: (message) => logger.warn(message) });
   const engine = createFaissEngine();
   const index = createNeighborIndex({ config, store, engine, logger });
@@ -25,6 +27,7 @@ await runMain('neighbor-index', async () => {
     onClose: async () => {
       await index.close();
       await engine.close();
+      await lock.release();
     },
   });
 });
