@@ -286,6 +286,14 @@ it.each<[string, string, (c: Client) => Promise<unknown>]>([
   ],
   ['a filter without a condition', 'filter.must[0]', (c) => c.count({ collection: 'l2', filter: { must: [{}] } })],
   [
+    'a range with an endless bound',
+    'filter.must[0].range',
+    (c) => {
+      const value = { field: 'a', gte: Infinity };
+      return c.count({ collection: 'l2', filter: { must: [{ condition: { $case: 'range', value } }] } });
+    },
+  ],
+  [
     'a range without bounds',
     'filter.must[0].range',
     (c) => c.count({ collection: 'l2', filter: { must: [{ condition: { $case: 'range', value: { field: 'a' } } }] } }),

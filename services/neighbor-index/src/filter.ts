@@ -103,7 +103,8 @@ function checkCondition(
   const { gt, gte, lt, lte } = condition.value;
   const bounds = [gt, gte, lt, lte].filter((bound) => bound !== undefined);
   if (bounds.length === 0) throw invalidField(at, 'got no bound; allowed: gt, gte, lt, lte');
-  if (bounds.some((bound) => Number.isNaN(bound))) throw invalidField(at, 'got NaN; allowed: numbers');
+  const wrong = bounds.find((bound) => !Number.isFinite(bound));
+  if (wrong !== undefined) throw invalidField(at, `got ${wrong}; allowed: finite numbers, or no bound on that side`);
 }
 
 function checkValue({ value }: FieldValue, at: string): void {
