@@ -1,11 +1,14 @@
 // What collections are for, over gRPC: kinds and metrics, ids, payloads, filters, deletions, aliases, snapshots.
+import { createFolderStore } from '@kindred/artifact-store';
 import { exactTopK } from '@kindred/memory-bank';
 import { Metric, type CollectionConfig, type Filter } from '@kindred/protocol/neighbors';
 import { bytesOf, float32Of } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { smallSpec } from './spec/small-collection.js';
 import { part, range, startNeighborIndex, stream, wholeVectors } from './spec/start-neighbor-index.js';
 
 type Client = Awaited<ReturnType<typeof startNeighborIndex>>['client'];
@@ -195,6 +198,32 @@ it('moves aliases all at once or not at all', async () => {
   await client.deleteCollection({ collection: 'green' });
   expect((await client.listAliases({})).aliases).toEqual([]);
 });
+
+it.each(['../../../stolen', 'segments/../../../stolen', '/stolen', './stolen', 'segments//stolen'])(
+  'restores nothing from a snapshot that names the file %s',
+  async (path) => {
+    const { client, dataFolder } = server;
+    const content = Buffer.from('stolen');
+    const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+    const list = {
+      version: 1,
+      collection: 'forged',
+      createTime: new Date(0).toISOString(),
+      size: 1,
+      spec: smallSpec,
+      files: [{ path, sha256: sha256(content), bytes: content.length }],
+    };
+    const body = Buffer.from(JSON.stringify(list));
+    const store = await createFolderStore(folder);
+    const snapshotId = `20260101T000000000Z-${sha256(body).slice(0, 12)}`;
+    await store.put(`collections/forged/snapshots/${snapshotId}/snapshot.json`, body);
+    await expect(client.restore({ source: 'forged', snapshotId, collection: 'target' })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining('is no list of a snapshot') as string,
+    });
+    expect(existsSync(join(dataFolder, 'collections', 'target'))).toBe(false);
+  },
+);
 
 it('makes snapshots that are restored under another name, with files for faiss', async () => {
   const { client } = server;

@@ -20,6 +20,9 @@ import type { EmbeddedEngine } from './engine/embedded-engine.js';
 import { readWhole, replaceWhole } from './storage/disk.js';
 import { collectionSpecSchema } from './engine/spec.js';
 
+/** Names joined by slashes, none of which begins with a dot: nothing outside of a collection's folder. */
+const pathForm = /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/;
+
 const listSchema = z.object({
   version: z.literal(1),
   collection: z.string(),
@@ -27,9 +30,7 @@ const listSchema = z.object({
   size: z.number().int(),
   spec: collectionSpecSchema,
   /** Paths below the collection's folder; those that begin with `faiss/` are for other readers. */
-  files: z.array(
-    z.object({ path: z.string().regex(/^[A-Za-z0-9/._-]+$/), sha256: z.string(), bytes: z.number().int() }),
-  ),
+  files: z.array(z.object({ path: z.string().regex(pathForm), sha256: z.string(), bytes: z.number().int() })),
 });
 
 /** A snapshot as the contract tells it. */
@@ -167,7 +168,7 @@ export function createSnapshots(store: ArtifactStore, engine: EmbeddedEngine): S
         resource: { type: 'artifact', name: key },
       });
     }
-    const list = listSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    const list = listOf(bytes, key);
     return { list, summary: summaryOf(snapshotId, list, key, sha256) };
   };
   const idsOf = async (collection: string): Promise<string[]> => {
@@ -229,6 +230,17 @@ function summaryOf(
     sha256,
     faissKeys: list.files.flatMap(({ path }) => (path.startsWith('faiss/') ? [`${folder}${path}`] : [])),
   };
+}
+
+function listOf(bytes: Uint8Array, key: string): z.output<typeof listSchema> {
+  try {
+    return listSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (cause) {
+    throw new KindredError('DATA_LOSS', `${key} is no list of a snapshot of this version; restore another snapshot`, {
+      resource: { type: 'artifact', name: key },
+      cause,
+    });
+  }
 }
 
 function ones(bits: Uint8Array, rows: number): number {
