@@ -73,11 +73,12 @@ it('reads what is made meanwhile once, and deletes nothing that is being read', 
       return disk.open(path, create);
     },
   };
-  const { collections } = collectionsOn(slow);
+  const { embedded, collections } = collectionsOn(slow);
   const loading = collections.load();
   await expect.poll(() => opened.includes('collections/c/manifest.json')).toBe(true);
   await collections.create('d', smallSpec);
   await expect(collections.delete('c')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await expect(embedded.delete('c')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   release();
   await loading;
   expect(opened.filter((path) => path === 'collections/d/manifest.json')).toHaveLength(1);
