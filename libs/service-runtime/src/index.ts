@@ -17,6 +17,7 @@ export { countBuckets, counter, gauge, histogram, secondsBuckets } from './metri
 export { Metadata } from 'nice-grpc-common';
 export { HealthDefinition } from 'nice-grpc-server-health';
 export type { ConnectOptions, Connection } from './client.js';
+export { answerInOrder } from './answer-in-order.js';
 export { createJobs } from './jobs.js';
 export type { Job, JobContext, JobState, Jobs } from './jobs.js';
 export { createLogger } from './logger.js';

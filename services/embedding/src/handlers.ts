@@ -6,9 +6,9 @@ import type {
   EmbedStreamRequest,
   EmbeddingServiceImplementation,
 } from '@kindred/protocol/embedding';
+import { answerInOrder } from '@kindred/service-runtime';
 import type { DatasetJobs } from './dataset-jobs.js';
 import type { EmbedImages } from './embed-images.js';
-import { answerInOrder } from './embed-stream.js';
 import type { ServiceInfo } from './service-info.js';
 import type { ServedModels } from './models/served-models.js';
 import {

@@ -5,6 +5,7 @@ import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
 import { bytesOf, connect } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createRandom } from './instants.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
 
 const operations = Number(process.env['KINDRED_ACCEPTANCE_OPERATIONS'] ?? 200_000);
@@ -30,20 +31,8 @@ interface Stored {
   readonly label: number;
 }
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomSource(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 it(`agrees with a map over ${operations} operations`, { timeout: 60 * 60_000 }, async () => {
-  const random = randomSource(7);
-  const whole = (below: number): number => Math.floor(random() * below);
+  const { fraction: random, below: whole } = createRandom(7);
   const connection = () =>
     connect(NeighborIndexServiceDefinition, { service: 'neighbor-index', address: service.address });
   let current = connection();

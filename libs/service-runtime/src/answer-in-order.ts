@@ -8,7 +8,7 @@ export async function* answerInOrder<Q, R>(
   requests: AsyncIterable<Q>,
   window: number,
   answer: (request: Q) => Promise<R>,
-  stop: AbortSignal,
+  stop: AbortSignal = new AbortController().signal,
 ): AsyncGenerator<R, void, undefined> {
   const iterator = requests[Symbol.asyncIterator]();
   let release = (): void => {};
@@ -18,7 +18,12 @@ export async function* answerInOrder<Q, R>(
     stop.addEventListener('abort', end, { once: true });
     release = () => stop.removeEventListener('abort', end);
   });
-  const take = (): Promise<IteratorResult<Q>> => Promise.race([iterator.next(), stopped]);
+  const take = (): Promise<IteratorResult<Q>> => {
+    const taken = Promise.race([iterator.next(), stopped]);
+    // It is awaited in its turn; until then its failure is nobody's. The same holds for answers.
+    taken.catch(() => {});
+    return taken;
+  };
   const answers: Promise<R>[] = [];
   let next: Promise<IteratorResult<Q>> | null = take();
   try {
@@ -35,11 +40,9 @@ export async function* answerInOrder<Q, R>(
         continue;
       }
       const given = answer(value);
-      // It is awaited in its turn; until then its failure is nobody's.
       given.catch(() => {});
       answers.push(given);
       next = take();
-      next.catch(() => {});
     }
   } finally {
     release();

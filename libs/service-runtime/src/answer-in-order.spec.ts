@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answerInOrder } from './embed-stream.js';
+import { answerInOrder } from './answer-in-order.js';
 
 /** Requests that the test sends one by one, and answers that it gives when it likes. */
 function inHand(window: number) {
