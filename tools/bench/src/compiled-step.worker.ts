@@ -6,7 +6,7 @@ import { createStepTrainer, type StepOptions } from './step-trainer.js';
 serveRounds<StepOptions>((options) => {
   const versions: Record<string, string> = {};
   const stages = [
-    () => (versions['tensorflow'] = loadTensorFlow({ intraOpThreads: options.threads }).version),
+    () => (versions['tensorflow'] = loadTensorFlow(options.tensorFlow).version),
     () => createStepTrainer(options),
   ];
   const round = (): number => {

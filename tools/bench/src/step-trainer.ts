@@ -1,6 +1,6 @@
 // The trainer whose step is measured: the reference's settings for CIFAR-10, on fresh parameters.
 import { createArchitecture, initialParameters } from '@kindred/simclr';
-import { createTrainer, type Trainer } from '@kindred/tensorflow-native';
+import { createTrainer, type TensorFlowOptions, type Trainer } from '@kindred/tensorflow-native';
 import { simclrAugmentation } from './simclr-settings.js';
 
 /** What our side of a comparison of steps is told at its start. */
@@ -8,14 +8,14 @@ export interface StepOptions {
   readonly width: number;
   /** Images of a step, both views counted. */
   readonly views: number;
-  readonly threads: number;
+  readonly tensorFlow: TensorFlowOptions;
 }
 
 /** Pixels on each side of an image. */
 export const imageSide = 32;
 
 /** Creates it; this traces, writes and loads the step's graph. */
-export function createStepTrainer({ width, views, threads }: StepOptions): Trainer {
+export function createStepTrainer({ width, views, tensorFlow }: StepOptions): Trainer {
   const architecture = createArchitecture({ width });
   return createTrainer({
     architecture,
@@ -25,6 +25,6 @@ export function createStepTrainer({ width, views, threads }: StepOptions): Train
     normalisation: simclrAugmentation.normalize,
     batchSize: views / 2,
     imageSize: { height: imageSide, width: imageSide },
-    tensorFlow: { intraOpThreads: threads },
+    tensorFlow,
   });
 }

@@ -7,8 +7,8 @@ const warmUpSteps = 3;
 const batchCount = 4;
 
 serveRounds<StepOptions>((options) => {
-  const { views, threads } = options;
-  const { version } = loadTensorFlow({ intraOpThreads: threads });
+  const { views, tensorFlow } = options;
+  const { version } = loadTensorFlow(tensorFlow);
   const trainer = createStepTrainer(options);
   // Several batches in turn: on a single one the loss would fall to nothing within a few rounds.
   const batches = Array.from({ length: batchCount }, () => noise(views * imageSide * imageSide * 3));

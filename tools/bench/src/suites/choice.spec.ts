@@ -6,7 +6,7 @@ const named = (...names: string[]): string[] => chooseSuites(names).map(({ name 
 describe('the choice of suites', () => {
   it('is all of them for no name, and a group for its name', () => {
     expect(chooseSuites([])).toEqual(allSuites);
-    expect(chooseSuites(['training', 'embedding', 'artifacts', 'neighbors'])).toEqual(allSuites);
+    expect(chooseSuites(['training', 'embedding', 'artifacts', 'neighbors', 'step-settings'])).toEqual(allSuites);
     expect(named('embedding')).toEqual(['embedding-throughput', 'embedding-load']);
     expect(named('training')).not.toContain('embedding-load');
   });

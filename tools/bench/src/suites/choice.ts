@@ -8,6 +8,7 @@ import { endToEndSuite } from './end-to-end.js';
 import { memorySuite } from './memory.js';
 import { miningSuite } from './mining.js';
 import { neighborsFlatSuite, neighborsServiceSuite } from './neighbors.js';
+import { stepSettingsSuite } from './step-settings.js';
 import { stepsSuite } from './steps.js';
 import type { Suite } from './suite.js';
 
@@ -28,7 +29,13 @@ const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLo
 const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite];
 
 /** All suites, in the order in which they run. */
-export const allSuites: readonly Suite[] = [...trainingSuites, ...embeddingSuites, artifactsSuite, ...neighborSuites];
+export const allSuites: readonly Suite[] = [
+  ...trainingSuites,
+  ...embeddingSuites,
+  artifactsSuite,
+  ...neighborSuites,
+  stepSettingsSuite,
+];
 
 /** Names that mean several suites. */
 export const groups = [

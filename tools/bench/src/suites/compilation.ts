@@ -17,7 +17,7 @@ export const compileSuite: Suite = {
   async run({ rounds, threads, say }) {
     const loads: number[] = [];
     const ours = {
-      start: () => startOwn(compiledStepEntry, { width, views, threads }),
+      start: () => startOwn(compiledStepEntry, { width, views, tensorFlow: { intraOpThreads: threads } }),
       figure: async (side: Awaited<ReturnType<typeof startOwn>>) => {
         loads.push((await side.round(1)).seconds);
         return (await side.round(1)).seconds;

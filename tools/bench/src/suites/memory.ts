@@ -28,7 +28,10 @@ export const memorySuite: Suite = {
       figure: peakAfterSteps,
     });
     const sides = {
-      ours: { start: () => startOwn(trainingStepEntry, { width, views, threads }), figure: peakAfterSteps },
+      ours: {
+        start: () => startOwn(trainingStepEntry, { width, views, tensorFlow: { intraOpThreads: threads } }),
+        figure: peakAfterSteps,
+      },
       nchw: peer('nchw'),
       channelsLast: peer('channels_last'),
     };

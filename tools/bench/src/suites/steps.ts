@@ -28,7 +28,7 @@ export const stepsSuite: Suite = {
           args: ['--width', `${width}`, '--views', `${views}`, '--layout', layout, '--threads', `${threads}`],
         });
       const sides = {
-        ours: () => startOwn(trainingStepEntry, { width, views, threads }),
+        ours: () => startOwn(trainingStepEntry, { width, views, tensorFlow: { intraOpThreads: threads } }),
         channelsLast: peer('channels_last'),
         nchw: peer('nchw'),
       };
