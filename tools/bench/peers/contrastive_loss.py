@@ -9,5 +9,6 @@ def contrastive_loss(features, temperature):
     pairs = features.shape[0]
     first, second = features.unbind(1)
     logits = first @ torch.cat((first, second)).T / temperature
-    own = torch.eye(pairs, 2 * pairs, dtype=torch.bool)
-    return functional.cross_entropy(logits.masked_fill(own, float("-inf")), torch.arange(pairs, 2 * pairs))
+    own = torch.eye(pairs, 2 * pairs, dtype=torch.bool, device=features.device)
+    partners = torch.arange(pairs, 2 * pairs, device=features.device)
+    return functional.cross_entropy(logits.masked_fill(own, float("-inf")), partners)

@@ -9,6 +9,8 @@ export interface RoundResult {
   readonly items: number;
   /** The process's largest resident memory since its start, in MiB (VmHWM of Linux); null where that is not known. */
   readonly peakMiB: number | null;
+  /** What the process holds of the GPU's memory after it, in MiB; absent or null without a GPU, or where that is not known. */
+  readonly deviceMiB?: number | null;
 }
 
 /** A running side. */

@@ -8,7 +8,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { describeMachine } from './machine.js';
 import { peersFolder, pythonOfPeers } from './peers.js';
 import { machineLine, table, type Report, type Row } from './report.js';
-import { allSuites, chooseSuites, groups } from './suites/choice.js';
+import { allSuites, chooseSuites, gpuSuites, groups } from './suites/choice.js';
 
 interface Flags {
   readonly json?: string;
@@ -62,10 +62,12 @@ async function bench(names: readonly string[], { json, rounds, dataDir, images, 
 }
 
 const program = new Command('bench')
-  .description('Compares this code with its peers in alternating rounds. Without a name: all suites.')
+  .description(
+    'Compares this code with its peers in alternating rounds. Without a name: all suites but those for GPUs.',
+  )
   .argument(
     '[suites...]',
-    [...groups, ...allSuites].map(({ name, description }) => `${name}: ${description}`).join('; '),
+    [...groups, ...allSuites, ...gpuSuites].map(({ name, description }) => `${name}: ${description}`).join('; '),
   )
   .option('--json <file>', 'write machine and rows as JSON')
   .addOption(new Option('--rounds <number>', 'rounds of each side').default(5).argParser(whole(1)))

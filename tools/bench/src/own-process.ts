@@ -4,6 +4,7 @@ import { KindredError } from '@kindred/errors';
 import { forkProcess, type WorkerEntry } from '@kindred/workers';
 import type { Contestant, RoundResult } from './contestant.js';
 import { pinToCore } from './core-pinning.js';
+import { deviceMemoryMiB } from './device-memory.js';
 import { peakMemoryMiB } from './peak-memory.js';
 
 /** What the child sends once it has warmed up. */
@@ -57,21 +58,25 @@ export function serveRounds<Options>(
   prepare: (options: Options) => Promise<{
     readonly versions: Readonly<Record<string, string>>;
     readonly round: (steps: number) => number | Promise<number>;
+    /** Whether what it holds of the GPU's memory is told, too. @default false */
+    readonly usesGpu?: boolean;
   }>,
 ): void {
   let round: ((steps: number) => number | Promise<number>) | null = null;
+  let usesGpu = false;
   const handle = async (message: {
     readonly options?: Options;
     readonly steps?: number;
   }): Promise<OwnReady | RoundResult> => {
     if (round === null) {
       const prepared = await prepare(message.options as Options);
-      round = prepared.round;
+      ({ round, usesGpu = false } = prepared);
       return { ready: true, versions: prepared.versions };
     }
     const begin = performance.now();
     const items = await round(message.steps ?? 0);
-    return { seconds: (performance.now() - begin) / 1000, items, peakMiB: peakMemoryMiB() };
+    const seconds = (performance.now() - begin) / 1000;
+    return { seconds, items, peakMiB: peakMemoryMiB(), deviceMiB: usesGpu ? deviceMemoryMiB(process.pid) : null };
   };
   process.on('message', (message) => {
     handle(message as Parameters<typeof handle>[0]).then(

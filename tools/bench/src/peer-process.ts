@@ -56,8 +56,8 @@ export async function startPeer({ python, script, args, core, env = {} }: PeerOp
     versions,
     async round(steps) {
       child.stdin.write(`${JSON.stringify({ cmd: 'round', steps })}\n`);
-      const { seconds = 0, items = 0, peakMiB = null } = await answer();
-      return { seconds, items, peakMiB };
+      const { seconds = 0, items = 0, peakMiB = null, deviceMiB = null } = await answer();
+      return { seconds, items, peakMiB, deviceMiB };
     },
     async close() {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -89,9 +89,9 @@ export function table(rows: readonly Row[]): string {
 }
 
 /** The machine in one line. */
-export function machineLine({ cpu, cores, memoryGiB, versions }: Machine): string {
+export function machineLine({ cpu, cores, memoryGiB, gpus, versions }: Machine): string {
   const named = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${named.join(', ')}`;
+  return `${[cpu, `${cores} cores`, `${memoryGiB} GiB`, ...gpus].join(', ')}; ${named.join(', ')}`;
 }
 
 function figure(value: number): string {

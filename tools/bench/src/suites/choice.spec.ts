@@ -16,6 +16,11 @@ describe('the choice of suites', () => {
     expect(named('mining')).toEqual(['mining']);
   });
 
+  it('has suites for GPUs where they are named, and not among all', () => {
+    expect(named('gpu', 'mining')).toEqual(['mining', 'gpu']);
+    expect(named()).not.toContain('gpu');
+  });
+
   it('refuses a name that there is not, and says which there are', () => {
     expect(() => chooseSuites(['steps', 'speed'])).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
     expect(() => chooseSuites(['speed'])).toThrow(/training, embedding, neighbors, steps/);

@@ -5,6 +5,7 @@ import { augmentationSuite } from './augmentation.js';
 import { compileSuite } from './compilation.js';
 import { embeddingLoadSuite, embeddingThroughputSuite } from './embedding.js';
 import { endToEndSuite } from './end-to-end.js';
+import { gpuSuite, gpuXlaSuite } from './gpu.js';
 import { memorySuite } from './memory.js';
 import { miningSuite } from './mining.js';
 import { neighborsFlatSuite, neighborsServiceSuite } from './neighbors.js';
@@ -28,7 +29,7 @@ const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLo
 /** All about the neighbour index. */
 const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite];
 
-/** All suites, in the order in which they run. */
+/** All suites that run on any machine, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
   ...trainingSuites,
   ...embeddingSuites,
@@ -36,6 +37,11 @@ export const allSuites: readonly Suite[] = [
   ...neighborSuites,
   stepSettingsSuite,
 ];
+
+/** Suites that need a GPU: they run where they are named. */
+export const gpuSuites: readonly Suite[] = [gpuSuite, gpuXlaSuite];
+
+const known: readonly Suite[] = [...allSuites, ...gpuSuites];
 
 /** Names that mean several suites. */
 export const groups = [
@@ -48,15 +54,14 @@ export const groups = [
   { name: 'neighbors', description: 'the neighbour index: both of its suites', suites: neighborSuites },
 ] as const;
 
-/** The suites that these names mean, each once; no names: all. NOT_FOUND for a name that there is not. */
+/** The suites that these names mean, each once; no names: all that run on any machine. NOT_FOUND for a name that there is not. */
 export function chooseSuites(names: readonly string[]): readonly Suite[] {
   if (names.length === 0) return allSuites;
   const meant = names.flatMap((name) => {
-    const found =
-      groups.find((group) => group.name === name)?.suites ?? allSuites.filter((suite) => suite.name === name);
+    const found = groups.find((group) => group.name === name)?.suites ?? known.filter((suite) => suite.name === name);
     if (found.length > 0) return found;
-    const allowed = [...groups, ...allSuites].map((choice) => choice.name).join(', ');
+    const allowed = [...groups, ...known].map((choice) => choice.name).join(', ');
     throw new KindredError('NOT_FOUND', `no suite '${name}'; allowed: ${allowed}`);
   });
-  return allSuites.filter((suite) => meant.includes(suite));
+  return known.filter((suite) => meant.includes(suite));
 }
