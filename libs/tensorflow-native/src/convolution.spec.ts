@@ -31,7 +31,7 @@ describe.runIf(winograd !== null)('Winograd convolutions', () => {
       return [convolve(x, kernel), ...grads].map((tensor) => tensor.dataSync() as Float32Array);
     };
     const own = run((input, filter) => winogradConvolution(one, input, filter));
-    const judge = run((input, filter) => convolution(one, input, filter, 1, 1));
+    const judge = run((input, filter) => convolution(one, input, filter, 1, 1, 'cpu'));
     judge.forEach((expected, index) => {
       const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
       expect(largestDifference(own[index] ?? [], expected) / scale).toBeLessThan(tolerance);
@@ -50,6 +50,36 @@ describe.runIf(winograd !== null)('Winograd convolutions', () => {
     expect(() => one('KindredConvolutionInputGradient', [], [x, tf.zeros([3, 3, 32, 32])])).toThrow(/multiples of 32/);
     expect(() => one('KindredConvolutionFilterGradient', [], [x, tf.zeros([1, 4, 5, 8])])).toThrow(/multiples of 32/);
   });
+});
+
+describe('a convolution with stride and padding', () => {
+  it.each([
+    [9, 8, 3, 1],
+    [8, 8, 3, 1],
+    [19, 18, 7, 3],
+  ])(
+    'of %i×%i pixels, kernel %i, padding %i: both forms of its gradients are equal',
+    (height, width, size, padding) => {
+      const x = tf.randomNormal([4, height, width, 16], 0, 1, 'float32', 5) as tf.Tensor4D;
+      const kernel = tf.randomNormal([size, size, 16, 8], 0, 1, 'float32', 6) as tf.Tensor4D;
+      const gradients = (form: 'cpu' | 'gpu'): Float32Array[] => {
+        const loss = (input: tf.Tensor, filter: tf.Tensor): tf.Scalar => {
+          const y = convolution(one, input as tf.Tensor4D, filter as tf.Tensor4D, 2, padding, form);
+          // Not a plain sum: its gradient would be the same everywhere.
+          return tf.sum(tf.mul(y, y));
+        };
+        return tf
+          .valueAndGrads(loss)([x, kernel])
+          .grads.map((tensor) => tensor.dataSync() as Float32Array);
+      };
+      const judge = gradients('cpu');
+      gradients('gpu').forEach((values, index) => {
+        const expected = judge[index] ?? new Float32Array(0);
+        const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+        expect(largestDifference(values, expected) / scale).toBeLessThan(tolerance);
+      });
+    },
+  );
 });
 
 describe('suitsWinograd', () => {

@@ -44,13 +44,17 @@ export function winogradConvolution(one: Execute, x: tf.Tensor4D, kernel: tf.Ten
   return operation(x, kernel) as tf.Tensor4D;
 }
 
-/** A convolution `x: [n, h, w, c]` with `kernel: [k, k, c, d]` by TensorFlow's own operations, zeros around the image. */
+/**
+ * A convolution `x: [n, h, w, c]` with `kernel: [k, k, c, d]` by TensorFlow's own operations, zeros around the image. Where the padding
+ * is spelled out, `device` says which form its gradients have.
+ */
 export function convolution(
   one: Execute,
   x: tf.Tensor4D,
   kernel: tf.Tensor4D,
   stride: number,
   padding: number,
+  device: 'cpu' | 'gpu',
 ): tf.Tensor4D {
   const attributes = (paddings: readonly OpAttribute[]): OpAttribute[] => [
     float,
@@ -68,16 +72,18 @@ export function convolution(
   ]);
   // PyTorch's padding is 'SAME' at stride 1 and 'VALID' without padding; else it is spelled out.
   const simple = padding === 0 ? valid : stride === 1 && kernel.shape[0] === 2 * padding + 1 ? same : null;
+  // cuDNN has the gradients of explicitly padded convolutions, too.
+  const direct = simple ?? (device === 'gpu' ? explicit : null);
   const operation = tf.customGrad((input, weights, save) => {
     (save as GradSave)([input as tf.Tensor, weights as tf.Tensor]);
     const gradFunc: WithGradient['gradFunc'] = (dy, saved) => {
       const [inputs, filters] = saved as [tf.Tensor4D, tf.Tensor4D];
       const filterSizes = tf.tensor1d(filters.shape, 'int32');
-      if (simple !== null) {
+      if (direct !== null) {
         const inputSizes = tf.tensor1d(inputs.shape, 'int32');
         return [
-          one('Conv2DBackpropInput', simple, [inputSizes, filters, dy]),
-          one('Conv2DBackpropFilter', simple, [inputs, filterSizes, dy]),
+          one('Conv2DBackpropInput', direct, [inputSizes, filters, dy]),
+          one('Conv2DBackpropFilter', direct, [inputs, filterSizes, dy]),
         ];
       }
       // oneDNN has forward convolutions with explicit padding, but TensorFlow sends their gradients to slow kernels (8 times

@@ -13,7 +13,9 @@ import type { TensorFlowRuntime } from './runtime.js';
  * filters once, at a graph's first run, and add bias and residual and apply the ReLU to what they hold in registers. TensorFlow's
  * graph optimizer joins its own convolutions with what follows them.
  */
-export function createInferenceOperations(runtime: Pick<TensorFlowRuntime, 'backend' | 'winograd'>): NetworkOperations {
+export function createInferenceOperations(
+  runtime: Pick<TensorFlowRuntime, 'backend' | 'winograd' | 'device'>,
+): NetworkOperations {
   const native = createNativeOperations(runtime);
   const one: Execute = (op, attributes, inputs) => runtime.backend.executeSingleOutput(op, attributes, inputs);
   // What our own convolutions were made from: the BatchNorm after one replaces it, and a graph leaves it out.

@@ -10,7 +10,8 @@ import { attribute, attributeTypes, dataTypes } from './native.js';
 import { nearestProgram } from './neighbour-search.js';
 import { programGraph } from './program-graph.js';
 import { loadTensorFlow } from './runtime.js';
-import { ownRows, plumbing, rows, signatureOf } from './spec/operation-table.js';
+import { cpuRows, gpuRows, ownRows, plumbing, rows } from './spec/operation-table.js';
+import { signatureOf } from './spec/table-rows.js';
 import { runEagerly } from './trace.js';
 import { trainingProgram } from './training-program.js';
 import type { Architecture, OptimizerOptions } from '@kindred/simclr';
@@ -18,12 +19,13 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Precision } from './mixed-precision.js';
 import type { OpAttribute } from './native.js';
 import type { ProgramDefinition } from './program-definition.js';
-import type { OperationRow, RowInput } from './spec/operation-table.js';
+import type { OperationRow, RowInput } from './spec/table-rows.js';
 import type { TrainerOptions } from './trainer.js';
 
 const runtime = loadTensorFlow();
 const { backend } = runtime;
-const all = [...rows, ...(runtime.winograd === null ? [] : ownRows)];
+const ofDevice = runtime.device === 'gpu' ? gpuRows : cpuRows;
+const all = [...rows, ...ofDevice, ...(runtime.winograd === null ? [] : ownRows)];
 
 describe('each operation in a graph gives the bits that it gives alone', () => {
   it.each(all.map((row) => [signatureOf(row.op, row.attributes), row] as const))('%s', (_, row) => {
@@ -143,7 +145,7 @@ function signaturesOf(program: ProgramDefinition): string[] {
       entry.name === 'T' && low.includes(entry.value) ? { ...entry, value: dataTypes.float32 } : entry,
     );
     const signature = signatureOf(op, asFloat);
-    const hasLowRow = rows.some((row) => row.typed.length > 0 && signatureOf(row.op, row.attributes) === signature);
+    const hasLowRow = all.some((row) => row.typed.length > 0 && signatureOf(row.op, row.attributes) === signature);
     return [computesLow && !hasLowRow ? `${signature}, in 16 bits` : signature];
   });
 }

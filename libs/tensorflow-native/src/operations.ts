@@ -17,7 +17,8 @@ import type { TensorFlowRuntime } from './runtime.js';
 export function createNativeOperations({
   backend,
   winograd,
-}: Pick<TensorFlowRuntime, 'backend' | 'winograd'>): NetworkOperations {
+  device,
+}: Pick<TensorFlowRuntime, 'backend' | 'winograd' | 'device'>): NetworkOperations {
   const one: Execute = (op, attributes, inputs) => backend.executeSingleOutput(op, attributes, inputs);
   const fused = (x: tf.Tensor4D, training: boolean): boolean =>
     training && winograd !== null && suitsFusedBatchNorm(x.shape);
@@ -27,7 +28,7 @@ export function createNativeOperations({
     convolution: (x, kernel, stride, padding) =>
       winograd !== null && suitsWinograd(kernel.shape, stride, padding)
         ? winogradConvolution(one, x, kernel)
-        : convolution(one, x, kernel, stride, padding),
+        : convolution(one, x, kernel, stride, padding, device),
     batchNorm: (x, norm, training) => batchNorm(backend, x, norm, training, false),
     batchNormRelu: (x, norm, training) =>
       fused(x, training) ? fusedBatchNorm(backend, x, norm, null) : batchNorm(backend, x, norm, training, true),

@@ -84,6 +84,8 @@ function setEnvironment({ intraOpThreads, interOpThreads = 1, xla, tf32 }: Tenso
   // Without this oneDNN is off on AMD processors, which makes convolutions several times slower.
   process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  // Several services may share a GPU: left alone, TensorFlow takes nearly all of its memory at the start of the first.
+  process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
   if (intraOpThreads !== undefined) process.env['TF_NUM_INTRAOP_THREADS'] = String(intraOpThreads);
   process.env['TF_NUM_INTEROP_THREADS'] = String(interOpThreads);
   if (xla === true) process.env['TF_XLA_FLAGS'] = [process.env['TF_XLA_FLAGS'], xlaFlags].filter(Boolean).join(' ');

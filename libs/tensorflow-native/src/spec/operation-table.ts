@@ -1,87 +1,9 @@
 // Every operation of TensorFlow that a compiled function of this project has, with the attributes and the kinds of input that it
 // has there: what `operation-table.spec.ts` compares in a graph and one by one.
 import { attribute, attributeTypes, dataTypes } from '../native.js';
-import { emptyArray, sizeOf } from '../tensor-values.js';
-import type { DataType, OpAttribute } from '../native.js';
-
-/** One input: fed to the graph, or where `constant` a constant in it, as sizes and axes are. */
-export interface RowInput {
-  readonly dtype: DataType;
-  readonly shape: readonly number[];
-  readonly values: Float32Array | Int32Array | Uint8Array;
-  readonly constant: boolean;
-}
-
-/** One operation with one set of attributes. */
-export interface OperationRow {
-  readonly op: string;
-  readonly attributes: readonly OpAttribute[];
-  /** Inputs of each case. */
-  readonly cases: readonly (readonly RowInput[])[];
-  /** Outputs that the operation has, and how many of them anything reads. */
-  readonly outputs: number;
-  readonly read: number;
-  /** Inputs of the type T that the operation also computes in 16 bits with; empty: it is float32 in each precision. */
-  readonly typed: readonly number[];
-}
-
-/** The operation with its attributes as one text, in which the order of the attributes makes no difference. Sizes do not count. */
-export function signatureOf(op: string, attributes: readonly OpAttribute[]): string {
-  const counted = attributes.filter(({ type, name }) => type !== attributeTypes.shape && name !== 'shared_name');
-  const texts = counted.map(({ name, value }) => `${name}=${JSON.stringify(value)}`).sort();
-  return [op, ...texts].join(' ');
-}
-
-/** float32 between -1 and 1, drawn by formula. */
-function drawn(...shape: number[]): RowInput {
-  return input('float32', shape, (i) => (hash(i + 7 * sizeOf(shape)) % 20_001) / 10_000 - 1);
-}
-
-/** float32 between 0.5 and 1.5. */
-function positive(...shape: number[]): RowInput {
-  return input('float32', shape, (i) => (hash(i + 3 * sizeOf(shape)) % 10_001) / 10_000 + 0.5);
-}
-
-function scalar(value: number): RowInput {
-  return { dtype: 'float32', shape: [], values: Float32Array.of(value), constant: true };
-}
-
-/** Sizes, axes or places: int32, made in JavaScript as in the functions. */
-function integers(...values: number[]): RowInput {
-  return { dtype: 'int32', shape: [values.length], values: Int32Array.from(values), constant: true };
-}
-
-function integer(value: number): RowInput {
-  return { dtype: 'int32', shape: [], values: Int32Array.of(value), constant: true };
-}
-
-function frame(...pairs: [number, number][]): RowInput {
-  return { dtype: 'int32', shape: [pairs.length, 2], values: Int32Array.from(pairs.flat()), constant: true };
-}
-
-function input(dtype: DataType, shape: readonly number[], value: (index: number) => number): RowInput {
-  return { dtype, shape, values: emptyArray(dtype, sizeOf(shape)).map((_, i) => value(i)), constant: false };
-}
-
-function hash(value: number): number {
-  const mixed = Math.imul(value ^ 0x9e3779b9, 0x85ebca6b);
-  return Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35) >>> 8;
-}
-
-interface Extras {
-  readonly outputs?: number;
-  readonly read?: number;
-  readonly typed?: readonly number[];
-}
-
-function row(
-  op: string,
-  attributes: readonly OpAttribute[],
-  cases: OperationRow['cases'],
-  { outputs = 1, read = outputs, typed = [] }: Extras = {},
-): OperationRow {
-  return { op, attributes, cases, outputs, read, typed };
-}
+import { drawn, frame, hash, input, integer, integers, positive, row, scalar } from './table-rows.js';
+import type { OpAttribute } from '../native.js';
+import type { OperationRow } from './table-rows.js';
 
 const float = attribute.type('T', 'float32');
 const indices = attribute.type('Tidx', 'int32');
@@ -182,6 +104,30 @@ const convolutions: readonly OperationRow[] = [
     ]),
     { typed: [0, 2] },
   ),
+];
+
+/** On a GPU only: gradients of convolutions whose padding is spelled out. */
+export const gpuRows: readonly OperationRow[] = [
+  ...[
+    { padding: 1, cases: strided.map(([c, d]) => ({ x: [6, 9, 8, c], filter: [3, 3, c, d], y: [6, 5, 4, d] })) },
+    { padding: 3, cases: [{ x: [6, 19, 18, 3], filter: [7, 7, 3, 16], y: [6, 10, 9, 16] }] },
+  ].flatMap(({ padding, cases }) => {
+    const attributes = convolution(2, 'EXPLICIT', [0, 0, padding, padding, padding, padding, 0, 0]);
+    return [
+      row(
+        'Conv2DBackpropInput',
+        attributes,
+        cases.map(({ x, filter, y }) => [integers(...x), drawn(...filter), drawn(...y)]),
+        { typed: [1, 2] },
+      ),
+      row(
+        'Conv2DBackpropFilter',
+        attributes,
+        cases.map(({ x, filter, y }) => [drawn(...x), integers(...filter), drawn(...y)]),
+        { typed: [0, 2] },
+      ),
+    ];
+  }),
 ];
 
 const statistics = [drawn(16), positive(16)];
@@ -350,7 +296,6 @@ const shapes: readonly OperationRow[] = [
     [[integers(3), integer(7)]],
   ),
   row('Pack', [int('N', 2), float, int('axis', 1)], [[features, drawn(12, 40)]]),
-  row('Pad', [float, attribute.type('Tpaddings', 'int32')], [[map, aroundMap]], { typed: [0] }),
   row('PadV2', [float, attribute.type('Tpaddings', 'int32')], [[map, aroundMap, scalar(0)]], { typed: [0, 2] }),
   row('Range', [attribute.type('Tidx', 'float32')], [[scalar(0), scalar(24), scalar(1)]]),
   row('Reshape', [float, attribute.type('Tshape', 'int32')], [[features, integers(6, 2, 40)]]),
@@ -371,6 +316,11 @@ const shapes: readonly OperationRow[] = [
       typed: [0, 1, 2],
     }),
   ]),
+];
+
+/** On a CPU only: for the gradients of strided convolutions. */
+export const cpuRows: readonly OperationRow[] = [
+  row('Pad', [float, attribute.type('Tpaddings', 'int32')], [[map, aroundMap]], { typed: [0] }),
 ];
 
 /** TensorFlow's own operations. */
