@@ -82,10 +82,30 @@ describe('loadTensorFlow', () => {
     expect(error.message).toContain('kindred_operations.node');
   });
 
+  const preset = { TF_FORCE_GPU_ALLOW_GROWTH: 'true', TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT: '1' };
   it.each([
-    ['{ xla: true, tf32: false }', { flags: '--own --tf_xla_auto_jit=2 --tf_xla_cpu_global_jit', tf32: '0' }],
-    ['{ xla: false, tf32: true }', { flags: '--own' }],
-  ])('hands %s to TensorFlow through the environment, before it is loaded', (options, expected) => {
+    [
+      '{ xla: true, tf32: false }',
+      { TF_XLA_FLAGS: '--own' },
+      {
+        ...preset,
+        TF_XLA_FLAGS: '--own --tf_xla_auto_jit=2 --tf_xla_cpu_global_jit',
+        NVIDIA_TF32_OVERRIDE: '0',
+        TF_NUM_INTEROP_THREADS: '1',
+      },
+    ],
+    [
+      '{ xla: false, tf32: true, interOpThreads: 3 }',
+      { TF_XLA_FLAGS: '--own', TF_NUM_INTEROP_THREADS: '2' },
+      { ...preset, TF_XLA_FLAGS: '--own', TF_NUM_INTEROP_THREADS: '3' },
+    ],
+    [
+      '{}',
+      { TF_NUM_INTEROP_THREADS: '4', TF_FORCE_GPU_ALLOW_GROWTH: 'false' },
+      { ...preset, TF_NUM_INTEROP_THREADS: '4', TF_FORCE_GPU_ALLOW_GROWTH: 'false' },
+    ],
+  ])('hands %s to TensorFlow through the environment, before it is loaded', (options, given, expected) => {
+    const names = [...Object.keys(preset), 'TF_XLA_FLAGS', 'NVIDIA_TF32_OVERRIDE', 'TF_NUM_INTEROP_THREADS'];
     // A process whose package, when it is loaded, says what it finds.
     const module = fileURLToPath(new URL('./runtime.ts', import.meta.url));
     const code = `
@@ -93,17 +113,17 @@ describe('loadTensorFlow', () => {
       const resolve = Module._resolveFilename;
       Module._resolveFilename = (name, ...rest) => {
         if (name !== '@tensorflow/tfjs-node-gpu') return resolve(name, ...rest);
-        const { TF_XLA_FLAGS: flags, NVIDIA_TF32_OVERRIDE: tf32 } = process.env;
-        process.stdout.write(JSON.stringify({ flags, tf32 }));
+        const found = Object.fromEntries(${JSON.stringify(names)}.map((key) => [key, process.env[key]]));
+        process.stdout.write(JSON.stringify(found));
         process.exit();
       };
       const { loadTensorFlow } = await import(${JSON.stringify(module)});
       loadTensorFlow(${options});
     `;
-    const { NVIDIA_TF32_OVERRIDE: _, ...environment } = process.env;
+    const environment = Object.fromEntries(Object.entries(process.env).filter(([key]) => !names.includes(key)));
     const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code], {
       encoding: 'utf8',
-      env: { ...environment, TF_XLA_FLAGS: '--own' },
+      env: { ...environment, ...given },
     });
     expect(JSON.parse(stdout.slice(stdout.indexOf('{')))).toEqual(expected);
   });

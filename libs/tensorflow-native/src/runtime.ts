@@ -15,7 +15,10 @@ const xlaFlags = '--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit';
 export interface TensorFlowOptions {
   /** Threads inside one operation. @default all cores */
   readonly intraOpThreads?: number;
-  /** Operations that may run side by side; more than one gained nothing (docs/decisions/0004). @default 1 */
+  /**
+   * Operations that may run side by side; more than one gained nothing on a CPU (docs/decisions/0004).
+   * @default `TF_NUM_INTEROP_THREADS`, else 1
+   */
   readonly interOpThreads?: number;
   /** Whether XLA compiles clusters of operations; half as fast on a CPU (docs/decisions/0004). @default false */
   readonly xla?: boolean;
@@ -75,7 +78,7 @@ export function loadTensorFlow(options: TensorFlowOptions = {}): TensorFlowRunti
   return runtime;
 }
 
-function setEnvironment({ intraOpThreads, interOpThreads = 1, xla, tf32 }: TensorFlowOptions): void {
+function setEnvironment({ intraOpThreads, interOpThreads, xla, tf32 }: TensorFlowOptions): void {
   for (const [field, value] of Object.entries({ intraOpThreads, interOpThreads })) {
     if (value !== undefined && (!Number.isInteger(value) || value < 1)) {
       throw invalidField(`tensorflow.${field}`, `got ${value}; allowed: a whole number above 0`);
@@ -86,8 +89,11 @@ function setEnvironment({ intraOpThreads, interOpThreads = 1, xla, tf32 }: Tenso
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   // Several services may share a GPU: left alone, TensorFlow takes nearly all of its memory at the start of the first.
   process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
+  // Without this TensorFlow turns each map around before and after BatchNorm in 16 bits: twice the time of a step (docs/decisions/0014).
+  process.env['TF_USE_CUDNN_BATCHNORM_SPATIAL_PERSISTENT'] ??= '1';
   if (intraOpThreads !== undefined) process.env['TF_NUM_INTRAOP_THREADS'] = String(intraOpThreads);
-  process.env['TF_NUM_INTEROP_THREADS'] = String(interOpThreads);
+  if (interOpThreads !== undefined) process.env['TF_NUM_INTEROP_THREADS'] = String(interOpThreads);
+  process.env['TF_NUM_INTEROP_THREADS'] ??= '1';
   if (xla === true) process.env['TF_XLA_FLAGS'] = [process.env['TF_XLA_FLAGS'], xlaFlags].filter(Boolean).join(' ');
   // NVIDIA's own switch; it stands above what TensorFlow asks for.
   if (tf32 === false) process.env['NVIDIA_TF32_OVERRIDE'] = '0';

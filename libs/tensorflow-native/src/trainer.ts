@@ -51,7 +51,7 @@ export interface TrainerOptions {
   readonly lossScale?: number | undefined;
   /**
    * Whether a step can be handed the next step's views, to be copied to the device while it computes; with `accumulateSteps` 1 only.
-   * @default on a GPU, not seen there yet; on a CPU it is one copy more
+   * @default on a GPU without XLA, which would compile the step once more for it; on a CPU it is one copy more
    */
   readonly prefetch?: boolean;
   /** How TensorFlow is started, where this is the first use in the process. */
@@ -99,7 +99,8 @@ export function createTrainer(options: TrainerOptions): Trainer {
   checkOptions(options);
   const runtime = loadTensorFlow(options.tensorFlow);
   const specification = modelSpecification(architecture);
-  const prefetches = (options.prefetch ?? runtime.device === 'gpu') && accumulateSteps === 1;
+  const prefetches =
+    (options.prefetch ?? (runtime.device === 'gpu' && options.tensorFlow?.xla !== true)) && accumulateSteps === 1;
   const program = compile(runtime, trainingProgram({ ...options, prefetch: prefetches }, runtime));
   program.setState(toProgramState(options, specification));
   const search = createNeighbourSearch();

@@ -18,7 +18,7 @@ export interface Config {
   readonly dataAugmentationAddress: string;
   /** Threads that one TensorFlow operation may use. */
   readonly threads: number;
-  /** Whether XLA compiles the training step; not seen on a GPU yet, slower on a CPU. */
+  /** Whether XLA compiles the training step: the fastest on a GPU once it has (docs/performance.md), slower on a CPU. */
   readonly xla: boolean;
   /** Whether a GPU may round float32 products to TF32. */
   readonly tf32: boolean;
