@@ -46,6 +46,8 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
     'grpc.keepalive_permit_without_calls': 0,
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 2_000,
+    // Of its own accord it asks no sooner than after 30 s, while every replica may have been replaced by another address.
+    'grpc.dns_min_time_between_resolutions_ms': 2_000,
     'grpc.service_config': JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
     ...(credentials.serverName === null ? {} : { 'grpc.ssl_target_name_override': credentials.serverName }),
   });

@@ -57,6 +57,16 @@ describe('health', () => {
     expect(seen.slice(0, 2)).toEqual([notServing, serving]);
   });
 
+  it('is told over HTTP, too: the process is ready at /readyz, and lives at /healthz before that', async () => {
+    let becomeReady: () => void = () => {};
+    const { service, client } = await start(new Promise((resolve) => (becomeReady = resolve)));
+    const statusAt = async (path: string) => (await fetch(`http://${service.metricsAddress}${path}`)).status;
+    expect([await statusAt('/readyz'), await statusAt('/healthz')]).toEqual([503, 200]);
+    becomeReady();
+    for await (const { status } of client.watch({ service: '' })) if (status === serving) break;
+    expect([await statusAt('/readyz'), await statusAt('/healthz')]).toEqual([200, 200]);
+  });
+
   it('tells a watcher of a name that is not known yet, and of the last that becomes of it', async () => {
     const { health, client } = await start();
     const states = client.watch({ service: 'models/later' })[Symbol.asyncIterator]();

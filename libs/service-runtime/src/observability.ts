@@ -12,24 +12,26 @@ export interface ObservabilityServer {
 
 let defaultMetricsCollected = false;
 
-/** Serves `/metrics` and `/healthz` (200 while `healthy()` holds, else 503). */
+/**
+ * Serves `/metrics`, `/healthz` (200 while the process takes calls, else 503) and `/readyz` (200 while `grpc.health.v1` says that
+ * the process is SERVING, else 503), the latter for whoever asks by HTTP only, as the kubelet does where gRPC has TLS.
+ */
 export async function serveObservability(
   host: string,
   port: number,
-  healthy: () => boolean,
+  { healthy, ready }: { readonly healthy: () => boolean; readonly ready: () => boolean },
 ): Promise<ObservabilityServer> {
   if (!defaultMetricsCollected) collectDefaultMetrics();
   defaultMetricsCollected = true;
   const metrics = Registry.merge([register, grpcRegistry]);
   const server: Server = createServer((request, response) => {
-    if (request.url === '/healthz') {
-      response
-        .writeHead(healthy() ? 200 : 503, { 'content-type': 'text/plain' })
-        .end(healthy() ? 'ok\n' : 'not ready\n');
+    if (request.url === '/healthz' || request.url === '/readyz') {
+      const good = request.url === '/healthz' ? healthy() : ready();
+      response.writeHead(good ? 200 : 503, { 'content-type': 'text/plain' }).end(good ? 'ok\n' : 'not ready\n');
       return;
     }
     if (request.url !== '/metrics') {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('known: /metrics, /healthz\n');
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('known: /metrics, /healthz, /readyz\n');
       return;
     }
     metrics.metrics().then(

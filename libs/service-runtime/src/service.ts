@@ -131,10 +131,18 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       roles.set(definition.serverReflectionInfo.path, reflection);
     }
   }
-  health.setProcess(false);
+  let serving = false;
+  const setServing = (now: boolean): void => {
+    serving = now;
+    health.setProcess(now);
+  };
+  setServing(false);
 
   const metrics = await bind(name, network.metricsPort, () =>
-    serveObservability(network.host, network.metricsPort, () => !draining.signal.aborted),
+    serveObservability(network.host, network.metricsPort, {
+      healthy: () => !draining.signal.aborted,
+      ready: () => serving,
+    }),
   );
   const port = await bind(name, network.port, () =>
     server.listen(`${network.host}:${network.port}`, doors.credentials),
@@ -148,7 +156,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const close = (): Promise<void> => (closing ??= drain());
   const drain = async (): Promise<void> => {
     // Whoever asks for health hears of the end before a call is turned away.
-    health.setProcess(false);
+    setServing(false);
     await delay(network.drainDelayMs ?? 0);
     draining.abort();
     await options.onDrain?.();
@@ -172,7 +180,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   Promise.resolve(options.ready).then(
     () => {
       if (closing !== null) return;
-      health.setProcess(true);
+      setServing(true);
       process.send?.({ kind: 'ready', address, metricsAddress });
     },
     (thrown: unknown) => {
