@@ -11,7 +11,7 @@ const unreachableCode = 5;
  * where the registry cannot be reached: tests of it are then skipped.
  */
 export async function goProgram(
-  name: 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz',
+  name: 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz' | 'weaviate',
 ): Promise<string | null> {
   const script = join(checkoutRoot(), 'tools/setup/go-program.mjs');
   const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -11,3 +11,5 @@ export type { SmallDisk } from './small-disk.js';
 export { createMemoryStore } from './memory-store.js';
 export type { MemoryObject, MemoryStore } from './memory-store.js';
 export { temporaryFolder } from './temporary-folder.js';
+export { startWeaviateCluster } from './weaviate-cluster.js';
+export type { WeaviateTestCluster } from './weaviate-cluster.js';

@@ -1,7 +1,7 @@
 // Types of go-programs.mjs for tools in TypeScript.
 
 /** Programs that can be built. */
-export type GoProgramName = 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz';
+export type GoProgramName = 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz' | 'weaviate';
 
 /**
  * The path of a program's executable, built first where it is not cached (minutes for the largest, once a machine).

@@ -24,6 +24,8 @@ export const goPrograms = /** @type {const} */ ({
   grpcurl: { package: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.3' },
   /** Load on gRPC services, for benchmarks. */
   ghz: { package: 'github.com/bojand/ghz/cmd/ghz', version: 'v0.120.0' },
+  /** The vector database that collections can be kept in, and that benchmarks compare with (about 5 minutes to build). */
+  weaviate: { package: 'github.com/weaviate/weaviate/cmd/weaviate-server', version: 'v1.35.2' },
 });
 
 /** The oldest Go that builds all of them, and the one that is fetched where this machine's is older. */
