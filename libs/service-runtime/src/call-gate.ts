@@ -1,4 +1,4 @@
-// Turns calls away before their messages are read: without a token, without the role, or while the service ends.
+// Turns calls away before their messages are read: without a token, without the role, while the service ends or has no room.
 import { ServerInterceptingCall, Metadata, status, type ServerInterceptor } from '@grpc/grpc-js';
 import { Any, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
@@ -13,6 +13,16 @@ export interface CallGateOptions {
   /** Role by full path of the RPC. */
   readonly roles: ReadonlyMap<string, RpcRole>;
   readonly draining: AbortSignal;
+  /** Asked for each call that is otherwise let in, by the RPC's full path. @default there is always room */
+  readonly overloaded?: (path: string) => Overload | null;
+}
+
+/** Why a call is refused before its message is read: there is no room for it. The caller gets RESOURCE_EXHAUSTED with RetryInfo. */
+export interface Overload {
+  /** For people: what is full. */
+  readonly text: string;
+  /** When room is likely, in milliseconds. */
+  readonly retryAfterMs: number;
 }
 
 /** What the gate learns of a call that it lets through. */
@@ -28,6 +38,8 @@ interface Refusal {
   readonly reason: string;
   readonly text: string;
   readonly retryAfterMs?: number;
+  /** What {@link detailsOf} gives, where it is known already. */
+  readonly trailer?: Metadata;
 }
 
 /** Metadata of this process alone: the gate sets it whatever the caller sent, the server's middleware takes it out. */
@@ -35,6 +47,9 @@ const admissionKey = 'kindred-admission';
 
 /** Calls that could not be accepted while the service ends succeed on another replica, or after the restart. */
 const retryWhileDrainingMs = 500;
+/** Times in refusals for want of room are multiples of it: their trailers are then few, and made once. */
+const retryStepMs = 20;
+const maxKnownTrailers = 512;
 
 const refused = counter(
   'kindred_server_refused_calls_total',
@@ -44,22 +59,25 @@ const refused = counter(
 
 /** Makes the interceptor that every call of a server goes through first. */
 export function callGate(options: CallGateOptions): ServerInterceptor {
+  const overloads = overloadRefusals();
   return (method, call) =>
     new ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata(metadata, admit) {
             const verdict = judge(method.path, metadata, options);
-            if ('code' in verdict) {
+            const refusal = 'code' in verdict ? verdict : overloads(options.overloaded?.(method.path) ?? null);
+            if (refusal !== null) {
               const [, service = '', name = ''] = method.path.split('/');
-              refused.inc({ grpc_service: service, grpc_method: name, reason: verdict.reason });
-              call.sendStatus({ code: verdict.code, details: verdict.text, metadata: detailsOf(verdict) });
+              refused.inc({ grpc_service: service, grpc_method: name, reason: refusal.reason });
+              const details = refusal.trailer ?? detailsOf(refusal);
+              call.sendStatus({ code: refusal.code, details: refusal.text, metadata: details });
               return;
             }
             const deadline = Number(call.getDeadline());
             const admission: Admission = {
               deadlineMs: Number.isFinite(deadline) ? deadline : null,
-              caller: verdict.caller?.name ?? null,
+              caller: 'code' in verdict ? null : (verdict.caller?.name ?? null),
             };
             metadata.remove('authorization');
             metadata.set(admissionKey, encodeURIComponent(JSON.stringify(admission)));
@@ -75,6 +93,29 @@ export function admissionOf(read: (key: string) => string | Uint8Array | undefin
   return text === undefined
     ? { deadlineMs: null, caller: null }
     : (JSON.parse(decodeURIComponent(String(text))) as Admission);
+}
+
+/** Makes refusals of overloads. Under load there are hundreds a second, so what they carry is made once a time that they name. */
+function overloadRefusals(): (overload: Overload | null) => Refusal | null {
+  const known = new Map<string, Refusal>();
+  return (overload) => {
+    if (overload === null) return null;
+    const retryAfterMs = Math.ceil(overload.retryAfterMs / retryStepMs) * retryStepMs;
+    const key = `${retryAfterMs} ${overload.text}`;
+    let refusal = known.get(key);
+    if (refusal === undefined) {
+      const made: Refusal = {
+        code: status.RESOURCE_EXHAUSTED,
+        reason: 'OVERLOADED',
+        text: overload.text,
+        retryAfterMs,
+      };
+      refusal = { ...made, trailer: detailsOf(made) };
+      if (known.size >= maxKnownTrailers) known.clear();
+      known.set(key, refusal);
+    }
+    return refusal;
+  };
 }
 
 function judge(

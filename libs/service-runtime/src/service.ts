@@ -1,4 +1,5 @@
 // The life of a service process: bind, serve, report health, drain, end.
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KindredError } from '@kindred/errors';
 import { readDescriptorSet } from '@kindred/protocol';
@@ -8,7 +9,7 @@ import { prometheusServerMiddleware } from 'nice-grpc-prometheus';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import { rolesByPath, type RpcRole, type RpcRoles } from './access.js';
-import { callGate } from './call-gate.js';
+import { callGate, type Overload } from './call-gate.js';
 import { createHealthBoard, type ServerHealth } from './health.js';
 import { createLogger, type Logger } from './logger.js';
 import type { NetworkConfig, ServerSecurity } from './network-config.js';
@@ -52,6 +53,11 @@ export interface ServiceOptions {
   readonly ready?: Promise<unknown>;
   /** Health of what the service holds, by name. @default a board without names of the service's own */
   readonly health?: ServerHealth;
+  /**
+   * Asked before the message of a call is read, by the RPC's full path: what it gives refuses the call with RESOURCE_EXHAUSTED and
+   * RetryInfo at the cost of its headers. @default no call is refused for want of room
+   */
+  readonly overloaded?: (path: string) => Overload | null;
   /** Called when the drain begins: ends streams that would not end by themselves. */
   readonly onDrain?: () => void | Promise<void>;
   /** Called after the last call has ended: frees what the service holds. */
@@ -85,13 +91,15 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const logger = options.logger ?? createLogger(name);
   const health = options.health ?? createHealthBoard();
   const draining = new AbortController();
+  // Each stream listens; Node would warn of the eleventh listener.
+  setMaxListeners(0, draining.signal);
   const telemetry = await startTelemetry(name);
   const doors = openDoors(network.security ?? openSecurity, logger);
   const roles = new Map<string, RpcRole>();
 
   let server = createServer({
     ...channelOptions(network),
-    interceptors: [callGate({ ...doors, roles, draining: draining.signal })],
+    interceptors: [callGate({ ...doors, roles, draining: draining.signal, overloaded: options.overloaded })],
   })
     .use(tracedCall)
     .use(scopedCalls());
@@ -170,13 +178,14 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await metrics.close();
     doors.close();
     await telemetry?.close();
+    forgetProcess();
     logger.info('drained');
   };
 
   const address = `${network.host}:${port}`;
   const metricsAddress = `${network.host}:${metrics.port}`;
   logger.info({ address, metricsAddress, ...doors.described }, 'listening');
-  endWithProcess(close);
+  const forgetProcess = endWithProcess(close);
   Promise.resolve(options.ready).then(
     () => {
       if (closing !== null) return;
@@ -206,15 +215,20 @@ async function bind<T>(name: ServiceName, port: number, listen: () => Promise<T>
   }
 }
 
-/** Drains on the signals that end a process, and when a parent that holds an IPC channel dies. */
-function endWithProcess(close: () => Promise<void>): void {
+/**
+ * Drains on the signals that end a process, and when a parent that holds an IPC channel dies. Gives what forgets the service once it
+ * has ended by itself: a process may start many, one after the other.
+ */
+function endWithProcess(close: () => Promise<void>): () => void {
   const end = (): void => {
     close().then(
       () => process.exit(0),
       () => process.exit(1),
     );
   };
-  process.once('SIGTERM', end);
-  process.once('SIGINT', end);
-  if (process.connected) process.once('disconnect', end);
+  const events = ['SIGTERM', 'SIGINT', ...(process.connected ? ['disconnect'] : [])];
+  for (const event of events) process.once(event, end);
+  return () => {
+    for (const event of events) process.off(event, end);
+  };
 }

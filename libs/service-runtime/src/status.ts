@@ -1,5 +1,5 @@
 // Errors ↔ gRPC status, the only place where the two meet: one exhaustive table, `google.rpc` details both ways.
-import { KindredError, toKindredError, type ErrorCode, type ErrorFields } from '@kindred/errors';
+import { KindredError, toKindredError, type ErrorCode, type ErrorFields, type FieldViolation } from '@kindred/errors';
 import { ClientError, ServerError, Status } from 'nice-grpc-common';
 import { BadRequest, ResourceInfo, RetryInfo, RichClientError, RichServerError } from 'nice-grpc-error-details';
 
@@ -19,6 +19,16 @@ const statusByCode: Record<ErrorCode, Status> = {
   DATA_LOSS: Status.DATA_LOSS,
   INTERNAL: Status.INTERNAL,
 };
+
+/**
+ * Clients over gRPC's C core (Python, C++, Ruby…) take trailers of 8 KiB together and end the call otherwise. Details travel in base64,
+ * beside the text, which is in them once more.
+ */
+const maxViolationBytes = 3072;
+const maxTextLength = 1024;
+const maxDescriptionLength = 512;
+/** Tags and lengths of a violation and its two fields. */
+const violationOverhead = 8;
 
 const codeByStatus = new Map(Object.entries(statusByCode).map(([code, status]) => [status, code as ErrorCode]));
 
@@ -41,9 +51,8 @@ export function statusFromError(thrown: unknown): ServerError {
 
 function richError(error: KindredError): ServerError {
   const details = [];
-  if (error.violations.length > 0) {
-    details.push(BadRequest.fromPartial({ fieldViolations: error.violations.map((violation) => ({ ...violation })) }));
-  }
+  const { fit, left } = fitting(error.violations);
+  if (fit.length > 0) details.push(BadRequest.fromPartial({ fieldViolations: fit }));
   if (error.resource !== null) {
     details.push(ResourceInfo.fromPartial({ resourceType: error.resource.type, resourceName: error.resource.name }));
   }
@@ -52,7 +61,26 @@ function richError(error: KindredError): ServerError {
     const nanos = Math.round((error.retryAfterMs - seconds * 1000) * 1e6);
     details.push(RetryInfo.fromPartial({ retryDelay: { seconds, nanos } }));
   }
-  return new RichServerError(statusByCode[error.code], error.message, details);
+  const text = shortened(error.message, maxTextLength);
+  const more = left === 0 ? '' : ` (and ${left} more, which the details have no room for)`;
+  return new RichServerError(statusByCode[error.code], `${text}${more}`, details);
+}
+
+/** As many violations as their share of the trailer holds, the first ones; and how many were left out. */
+function fitting(violations: readonly FieldViolation[]): { readonly fit: FieldViolation[]; readonly left: number } {
+  const fit: FieldViolation[] = [];
+  let bytes = 0;
+  for (const { field, description } of violations) {
+    const violation = { field, description: shortened(description, maxDescriptionLength) };
+    bytes += Buffer.byteLength(violation.field) + Buffer.byteLength(violation.description) + violationOverhead;
+    if (bytes > maxViolationBytes) break;
+    fit.push(violation);
+  }
+  return { fit, left: violations.length - fit.length };
+}
+
+function shortened(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
 /** The inverse: what a client makes of a failed call to `service`. Connection failures name the service and address. */
