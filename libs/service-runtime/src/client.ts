@@ -72,7 +72,7 @@ export function connect<D extends CompatServiceDefinition>(definition: D, option
 
   // The middleware attached last is the outermost: details are read before errors are translated.
   const client = createClientFactory()
-    .use(tracedPeerCall)
+    .use(tracedPeerCall(address))
     .use(identify)
     .use(errorDetailsClientMiddleware)
     .use(withinDeadline)

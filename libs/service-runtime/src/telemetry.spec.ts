@@ -84,12 +84,16 @@ describe('traces', () => {
     expect(chain[2]).toMatchObject({
       service: 'kindred-test',
       attributes: {
-        'rpc.system': 'grpc',
-        'rpc.service': rpc,
-        'rpc.method': 'GetRun',
-        'rpc.grpc.status_code': 0,
+        'rpc.system.name': 'grpc',
+        'rpc.method': `${rpc}/GetRun`,
+        'rpc.response.status_code': 'OK',
+        'network.peer.address': '127.0.0.1',
         'kindred.request_id': requestId,
       },
+    });
+    expect(chain[1]?.attributes).toMatchObject({
+      'server.address': '127.0.0.1',
+      'server.port': expect.any(Number) as number,
     });
     const traceId = chain[0]?.traceId;
     for (const { log } of [outer, inner])

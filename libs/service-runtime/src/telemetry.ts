@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SpanStatusCode, trace } from '@opentelemetry/api';
 import { KindredError } from '@kindred/errors';
 import type { ClientMiddleware, ServerMiddleware } from 'nice-grpc-common';
-import { openTelemetryClientMiddleware, openTelemetryServerMiddleware } from 'nice-grpc-opentelemetry';
+import { clientSpans, serverSpans } from './traced-calls.js';
 
 /** How long the last spans may take to be sent. */
 const longestGoodbyeMs = 3000;
@@ -81,13 +81,12 @@ export function withSpan<T>(name: string, work: () => Promise<T>): Promise<T> {
   });
 }
 
-const traceServer = openTelemetryServerMiddleware();
-const traceClient = openTelemetryClientMiddleware();
-
 /** A span per call that is served, child of the caller's; nothing while traces are off. */
 export const tracedCall: ServerMiddleware = (call, context) =>
-  enabled ? traceServer(call, context) : call.next(call.request, context);
+  enabled ? serverSpans(call, context) : call.next(call.request, context);
 
-/** A span per call that is made, its context sent along; nothing while traces are off. */
-export const tracedPeerCall: ClientMiddleware = (call, options) =>
-  enabled ? traceClient(call, options) : call.next(call.request, options);
+/** A span per call that is made to `address`, its context sent along; nothing while traces are off. */
+export function tracedPeerCall(address: string): ClientMiddleware {
+  const spans = clientSpans(address);
+  return (call, options) => (enabled ? spans(call, options) : call.next(call.request, options));
+}
