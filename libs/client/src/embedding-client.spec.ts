@@ -30,11 +30,14 @@ beforeAll(async () => {
             request.images?.$case === 'encoded'
               ? request.images.value.images
               : [...Array(request.images?.value.count ?? 0).keys()].map((i) => Uint8Array.of(i));
-          const errors = images.flatMap((image, index) =>
-            image[0] === 255 ? [{ index, code: 'INVALID_ARGUMENT', message: 'broken' }] : [],
-          );
+          // 255 is broken; of images that begin with 200 a request has room for one.
+          const large = images.flatMap((image, index) => (image[0] === 200 ? [index] : []));
+          const errors = images.flatMap((image, index) => {
+            if (image[0] === 255) return [{ index, code: 'INVALID_ARGUMENT', message: 'broken' }];
+            return large.indexOf(index) > 0 ? [{ index, code: 'RESOURCE_EXHAUSTED', message: 'too many pixels' }] : [];
+          });
           if (errors.length === images.length) {
-            const violations = errors.map(({ index }) => ({
+            const violations = errors.slice(0, 2).map(({ index }) => ({
               field: `encoded.images[${index}]`,
               description: 'broken',
             }));
@@ -118,6 +121,25 @@ describe('embedding client', () => {
     };
     await expect(client.embed(images(1))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 60_000 });
     expect(requests).toHaveLength(2);
+  });
+
+  it('sends images again whose request had no room for their pixels', async () => {
+    const { vectors, refused } = await client.embed(images(200, 200, 200, 4, 200));
+    expect(vectors.map((vector) => vector?.[0])).toEqual([200, 200, 200, 4, 200]);
+    expect(refused).toEqual([]);
+    // Of three two are left, then one; the last two fit together.
+    expect(requests).toHaveLength(4);
+  });
+
+  it('gives vectors of one version also where nothing of the first requests could be used', async () => {
+    // Each answer comes from the next version, unless it is asked for by its number.
+    before = ({ model }) => {
+      version = /@(\d+)$/.exec(model)?.[1] ?? String(Number(version) + 1);
+    };
+    const { vectors, version: used } = await client.embed(images(255, 255, 255, 255, 255, 255, 7, 8, 9, 10, 11), {
+      partial: true,
+    });
+    expect(vectors.slice(6).map((vector) => vector?.[1])).toEqual(Array.from({ length: 5 }, () => Number(used)));
   });
 
   it('names images that cannot be used by their position in what it was given', async () => {

@@ -1,13 +1,13 @@
 // A client of the embedding service: any number of images in, their vectors out.
-import { KindredError, invalidField, isKindredError } from '@kindred/errors';
+import { KindredError, isKindredError } from '@kindred/errors';
 import {
   EmbeddingServiceDefinition,
   FeatureKind,
-  type EmbedRequest,
   type EmbedResponse,
   type GetInfoResponse,
 } from '@kindred/protocol/embedding';
 import { connect, float32Of, type ClientSecurity } from '@kindred/service-runtime';
+import { beyondLimits, imageCount, partsOf, type Images, type Part } from './request-parts.js';
 import { withRetries } from './retry.js';
 
 /** How to reach the service. */
@@ -25,18 +25,6 @@ export interface EmbeddingClientOptions {
   /** Images a request. @default 64, or the service's limit where that is less */
   readonly maxBatch?: number;
 }
-
-/** Pixels that need no decoding. */
-export interface Pixels {
-  /** uint8 [count, height, width, 3]. */
-  readonly pixels: Uint8Array;
-  readonly count: number;
-  readonly height: number;
-  readonly width: number;
-}
-
-/** Encoded images (JPEG, PNG, WebP, AVIF, GIF), or pixels. */
-export type Images = readonly Uint8Array[] | Pixels;
 
 /** How one `embed` differs from the client's settings. */
 export interface EmbedOptions {
@@ -74,7 +62,7 @@ export interface EmbeddingClient {
   /**
    * Embeds images, in requests as large as the service takes, several at one time; a full queue is waited for as the service
    * says. All vectors are of one version of the model, also where it is replaced meanwhile. Errors are KindredErrors:
-   * INVALID_ARGUMENT names each image by `images[i]`; RESOURCE_EXHAUSTED, UNAVAILABLE once the deadline leaves no time for another try.
+   * INVALID_ARGUMENT names images by `images[i]`; RESOURCE_EXHAUSTED, UNAVAILABLE once the deadline leaves no time for another try.
    */
   embed(images: Images, options?: EmbedOptions): Promise<Embedded>;
   /** The service's limits and loaded models. */
@@ -83,16 +71,14 @@ export interface EmbeddingClient {
   close(): void;
 }
 
-interface Part {
-  /** Position of its first image. */
-  readonly start: number;
-  readonly count: number;
-  readonly images: EmbedRequest['images'];
+interface Answer {
+  readonly part: Part;
+  readonly response: EmbedResponse;
+  /** Images of the part that another answer is about. */
+  readonly without?: ReadonlySet<number>;
 }
 
 const defaultBatch = 64;
-/** Left free in each message for all that is not images. */
-const messageOverhead = 64 * 1024;
 const firstPauseMs = 50;
 /** Starts from the beginning where the version in use goes away. */
 const maxStarts = 3;
@@ -113,7 +99,7 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
     const signal = chosen.signal ?? new AbortController().signal;
     const retry = { until, firstPauseMs, signal };
     const { maxImages, maxMessageBytes } = await withRetries(limitsOf, retry);
-    const parts = partsOf(images, Math.min(maxBatch, maxImages), Number(maxMessageBytes) - messageOverhead);
+    const parts = partsOf(images, Math.min(maxBatch, maxImages), Number(maxMessageBytes));
     const featureKind = chosen.kind === 'backbone' ? FeatureKind.BACKBONE : FeatureKind.EMBEDDING;
     const send = (part: Part, version: string): Promise<EmbedResponse> =>
       withRetries(
@@ -125,23 +111,30 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
         retry,
       );
 
-    const [first, ...rest] = parts;
-    if (first === undefined) return { vectors: [], dimension: 0, model, version: '', refused: [] };
-    // The version that answers first answers the rest, whatever the name stands for by then.
-    const answers: { readonly part: Part; readonly response: EmbedResponse }[] = [];
-    let pinned = model;
+    // The version that answers first answers the rest, whatever the name stands for by then: until one has, parts go one by one.
+    const answers: Answer[] = [];
+    let pinned: string | null = null;
     const work = async (part: Part): Promise<void> => {
-      const response = await orAllRefused(send(part, pinned), part, chosen);
-      answers.push({ part, response });
-      if (response.modelVersion !== '') pinned = `${response.model}@${response.modelVersion}`;
+      const response = await orAllRefused(send(part, pinned ?? model), part, chosen);
+      if (response.modelVersion !== '') pinned ??= `${response.model}@${response.modelVersion}`;
+      const beyond = beyondLimits(response, part);
+      if (beyond === null) {
+        answers.push({ part, response });
+        return;
+      }
+      // Whole images that were too much for one request: they go into another.
+      const again = new Set(beyond.indices);
+      const errors = response.errors.filter(({ index }) => !again.has(part.indices[index] ?? -1));
+      answers.push({ part, response: { ...response, errors }, without: again });
+      await work(beyond);
     };
-    await work(first);
+    while (pinned === null && parts.length > 0) await work(parts.shift() as Part);
     await Promise.all(
-      Array.from({ length: Math.min(maxConcurrent, rest.length) }, async () => {
-        for (let part = rest.shift(); part !== undefined; part = rest.shift()) await work(part);
+      Array.from({ length: Math.min(maxConcurrent, parts.length) }, async () => {
+        for (let part = parts.shift(); part !== undefined; part = parts.shift()) await work(part);
       }),
     );
-    return gathered(answers, chosen.partial === true);
+    return gathered(answers, imageCount(images), model, chosen.partial === true);
   };
 
   return {
@@ -162,45 +155,10 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
   };
 }
 
-/** Cuts images into requests of at most `maxImages` and `maxBytes`. @throws KindredError INVALID_ARGUMENT for one that no message holds. */
-function partsOf(images: Images, maxImages: number, maxBytes: number): Part[] {
-  if (!Array.isArray(images)) return partsOfPixels(images as Pixels, maxImages, maxBytes);
-  const parts: Part[] = [];
-  let open: Uint8Array[] = [];
-  let bytes = 0;
-  const end = (next: number): void => {
-    if (open.length === 0) return;
-    const value = { images: open };
-    parts.push({ start: next - open.length, count: open.length, images: { $case: 'encoded', value } });
-    open = [];
-    bytes = 0;
-  };
-  (images as readonly Uint8Array[]).forEach((image, i) => {
-    if (image.length > maxBytes)
-      throw invalidField(`images[${i}]`, `got ${image.length} bytes; allowed: ${maxBytes} a message`);
-    if (open.length === maxImages || bytes + image.length > maxBytes) end(i);
-    open.push(image);
-    bytes += image.length;
-  });
-  end(images.length);
-  return parts;
-}
-
-function partsOfPixels({ pixels, count, height, width }: Pixels, maxImages: number, maxBytes: number): Part[] {
-  const each = height * width * 3;
-  if (pixels.length !== count * each || each < 1)
-    throw invalidField('pixels', `got ${pixels.length} bytes; allowed: ${count * each} for ${count} images`);
-  if (each > maxBytes) throw invalidField('pixels', `got ${each} bytes an image; allowed: ${maxBytes} a message`);
-  const most = Math.max(1, Math.min(maxImages, Math.floor(maxBytes / each)));
-  return Array.from({ length: Math.ceil(count / most) }, (_, part) => {
-    const start = part * most;
-    const size = Math.min(most, count - start);
-    const value = { pixels: pixels.subarray(start * each, (start + size) * each), count: size, height, width };
-    return { start, count: size, images: { $case: 'raw', value } };
-  });
-}
-
-/** Where every image of a part is refused the call fails; with `partial` that is an answer like others. */
+/**
+ * Where every image of a part is refused the call fails; with `partial` that is an answer like others. The error names as many of them as
+ * its size allows.
+ */
 async function orAllRefused(
   answer: Promise<EmbedResponse>,
   part: Part,
@@ -210,35 +168,44 @@ async function orAllRefused(
     return await answer;
   } catch (thrown) {
     if (!isKindredError(thrown, 'INVALID_ARGUMENT')) throw thrown;
-    const errors = thrown.violations.flatMap(({ field, description }) => {
-      const index = Number(/\[(\d+)\]$/.exec(field)?.[1] ?? NaN);
-      return Number.isNaN(index) ? [] : [{ index, code: thrown.code, message: description }];
+    const named = new Map<number, string>();
+    for (const { field, description } of thrown.violations) {
+      const index = /^encoded\.images\[(\d+)\]$/.exec(field)?.[1];
+      if (index !== undefined) named.set(Number(index), description);
+    }
+    // Without a word on an image it is the request that is wrong.
+    if (named.size === 0) throw thrown;
+    const errors = part.indices.map((_, index) => {
+      const message = named.get(index) ?? 'cannot be used either; the answer had no room to say why';
+      return { index, code: thrown.code, message };
     });
-    if (errors.length !== part.count) throw thrown;
-    if (partial !== true) throw refusal(errors.map(({ index, ...error }) => ({ ...error, index: part.start + index })));
-    const nothing = { vectors: new Uint8Array(0), count: part.count, dimension: 0, model: '', modelVersion: '' };
+    if (partial !== true)
+      throw refusal(errors.map(({ index, ...error }) => ({ ...error, index: part.indices[index] ?? index })));
+    const nothing = { vectors: new Uint8Array(0), count: errors.length, dimension: 0, model: '', modelVersion: '' };
     return { ...nothing, errors, timing: undefined };
   }
 }
 
-function gathered(
-  answers: readonly { readonly part: Part; readonly response: EmbedResponse }[],
-  partial: boolean,
-): Embedded {
-  const sorted = [...answers].sort((a, b) => a.part.start - b.part.start);
-  const refused = sorted.flatMap(({ part, response }) =>
-    response.errors.map(({ index, code, message }) => ({ index: part.start + index, code, message })),
-  );
+function gathered(answers: readonly Answer[], count: number, model: string, partial: boolean): Embedded {
+  const vectors: (Float32Array | null)[] = Array.from({ length: count }, () => null);
+  const refused: RefusedImage[] = [];
+  for (const { part, response, without } of answers) {
+    const broken = new Set(response.errors.map(({ index }) => part.indices[index]));
+    for (const { index, code, message } of response.errors)
+      refused.push({ index: part.indices[index] ?? index, code, message });
+    rowsOf(response).forEach((row, i) => {
+      const index = part.indices[i] ?? i;
+      if (!broken.has(index) && without?.has(index) !== true) vectors[index] = row;
+    });
+  }
+  refused.sort((a, b) => a.index - b.index);
   if (refused.length > 0 && !partial) throw refusal(refused);
-  const vectors = sorted.flatMap(({ response }) => rowsOf(response));
-  for (const { index } of refused) vectors[index] = null;
-  const named = sorted.find(({ response }) => response.modelVersion !== '')?.response;
+  const named = answers.find(({ response }) => response.modelVersion !== '')?.response;
   return {
-    vectors,
+    ...{ vectors, refused },
     dimension: named?.dimension ?? 0,
-    model: named?.model ?? '',
+    model: named?.model ?? model,
     version: named?.modelVersion ?? '',
-    refused,
   };
 }
 

@@ -5,8 +5,7 @@ export type {
   EmbeddingClientOptions,
   EmbedOptions,
   Embedded,
-  Images,
-  Pixels,
   RefusedImage,
 } from './embedding-client.js';
+export type { Images, Pixels } from './request-parts.js';
 export { KindredError, isKindredError } from '@kindred/errors';
