@@ -27,6 +27,8 @@ export interface FrozenEncoderOptions {
   readonly side: number;
   /** Batch sizes that are run once before this returns, so that the first request of a size costs no more than the next. */
   readonly batchSizes: readonly number[];
+  /** False: the caller runs each size once itself, with other work between them. @default true */
+  readonly warmUp?: boolean;
   /** How TensorFlow is started, where this is the first use in the process. */
   readonly tensorFlow?: TensorFlowOptions;
 }
@@ -57,7 +59,7 @@ export function createFrozenEncoder(options: FrozenEncoderOptions): FrozenEncode
   const program = compile(runtime, frozenEncoderProgram(options, runtime));
   const run = (images: Uint8Array, batch: number): Embeddings =>
     toEmbeddings(program.functions['embed']?.({ images }, { images: [batch, side, side, 3] }) ?? {}, batch);
-  for (const size of batchSizes) run(new Uint8Array(size * side * side * 3), size);
+  if (options.warmUp !== false) for (const size of batchSizes) run(new Uint8Array(size * side * side * 3), size);
 
   return {
     device: runtime.device,

@@ -11,6 +11,11 @@ export interface WorkerPoolOptions {
   readonly entry: WorkerEntry;
   /** Threads, all started at once and kept. Use 1 for state that lives in the thread. @default 1 */
   readonly threads?: number;
+  /**
+   * Calls that are handed to a thread at one time. With two, the next one lies in the thread's own queue when the one before ends, and
+   * the thread need not wait for this side to notice; functions that return promises then run beside each other. @default 1
+   */
+  readonly callsPerThread?: number;
   /** Calls that may wait for a thread; one more is RESOURCE_EXHAUSTED. @default 1024 */
   readonly maxQueued?: number;
   /** Handed to each thread at its start (`workerData` of piscina). */
@@ -53,6 +58,7 @@ export function createWorkerPool<T>(options: WorkerPoolOptions): WorkerPool<T> {
     minThreads: threads,
     maxThreads: threads,
     maxQueue: maxQueued,
+    concurrentTasksPerWorker: options.callsPerThread ?? 1,
     idleTimeout: Infinity,
     workerData: options.workerData,
     env: options.env as Record<string, string> | undefined,
