@@ -19,7 +19,7 @@ export interface Config {
   readonly dataAugmentationAddress: string;
   /** `host:port` of the neighbor-index service. */
   readonly neighborIndexAddress: string;
-  /** Threads that one TensorFlow operation may use. */
+  /** Threads that the network may use, over all instances. */
   readonly threads: number;
   /** Models that are loaded and warm before the service says that it is ready. */
   readonly preload: readonly string[];
@@ -41,10 +41,14 @@ export interface ConfiguredLimits {
   readonly maxRequestPixels: number;
   /** Images of one batch. */
   readonly maxBatch: number;
+  /** Batches in the network at one time, each in an instance of its own with its part of the threads. */
+  readonly instances: number;
   /** How long an image waits for others while the network is idle, in milliseconds. */
   readonly maxDelayMs: number;
   /** Images that may be in a model's queue. */
   readonly maxDepth: number;
+  /** Bytes that the images in a model's queue may hold together, as they came and as the network takes them. */
+  readonly maxQueuedBytes: number;
   /** Images decoded at one time. */
   readonly decodingThreads: number;
   /** Bytes that models may take together. */
@@ -69,6 +73,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(availableParallelism()),
+    KINDRED_EMBEDDING_INSTANCES: fields.integer(1, 64).optional(),
     KINDRED_EMBEDDING_PRELOAD: fields.texts().default([]),
     KINDRED_EMBEDDING_FOLLOW_MS: fields.integer(50, 3_600_000).default(2000),
     KINDRED_EMBEDDING_MAX_IMAGES: fields.integer(1, 65_536).default(256),
@@ -77,7 +82,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_EMBEDDING_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
     KINDRED_EMBEDDING_MAX_BATCH: fields.integer(1, 1024).default(32),
     KINDRED_EMBEDDING_MAX_DELAY_MS: fields.integer(0, 10_000).default(2),
-    KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 1_000_000).default(1024),
+    // Fewer than one connection may have calls (KINDRED_MAX_CONNECTION_STREAMS): the queue is what callers meet, with a time to come back.
+    KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 1_000_000).default(512),
+    KINDRED_EMBEDDING_MAX_QUEUED_BYTES: fields.integer(1, 2 ** 50).default(256 * 2 ** 20),
     KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
     KINDRED_EMBEDDING_MODEL_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
     KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
@@ -110,13 +117,30 @@ function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits
   return {
     maxImages,
     maxDepth,
+    maxQueuedBytes: number('MAX_QUEUED_BYTES'),
     maxImagePixels: number('MAX_IMAGE_PIXELS'),
     maxRequestPixels: number('MAX_CALL_PIXELS'),
     maxBatch: number('MAX_BATCH'),
+    instances: instancesFrom(values),
     maxDelayMs: number('MAX_DELAY_MS'),
     decodingThreads: number('MAX_DECODING'),
     maxModelBytes: number('MODEL_BYTES'),
     maxCacheBytes: number('CACHE_BYTES'),
     maxJobs: number('MAX_JOBS'),
   };
+}
+
+/** Instances unless they are said: one a thread, of which each keeps its core at work without waiting for others, while their memory allows. */
+const mostInstances = 4;
+
+/** @throws KindredError INVALID_ARGUMENT for more instances than threads. */
+function instancesFrom(values: Readonly<Record<string, unknown>>): number {
+  const threads = values['KINDRED_EMBEDDING_THREADS'] as number;
+  const instances = values['KINDRED_EMBEDDING_INSTANCES'] as number | undefined;
+  if (instances === undefined) return threads <= mostInstances ? threads : 1;
+  if (instances <= threads) return instances;
+  throw invalidField(
+    'KINDRED_EMBEDDING_INSTANCES',
+    `got ${instances}; allowed: 1 to ${threads} (KINDRED_EMBEDDING_THREADS), so that each has a thread`,
+  );
 }

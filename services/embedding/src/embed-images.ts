@@ -1,12 +1,13 @@
 // What both doors do with a request: admit it, prepare its images, have them embedded with those of others, gather the vectors.
 import { KindredError, isKindredError, toKindredError, type FieldViolation } from '@kindred/errors';
 import type { EmbeddedImage, Caller } from './engine/batch-queue.js';
-import { checkBatch, imageCount, type ImageBatch, type ImageLimits } from './images/image-batch.js';
+import { enterPatiently } from './engine/enter-patiently.js';
+import { checkBatch, imageBytes, imageCount, type ImageBatch, type ImageLimits } from './images/image-batch.js';
 import type { ImagePreparation } from './images/image-preparation.js';
 import { metrics } from './metrics.js';
 import type { ServedModel } from './models/served-model.js';
 import type { ServedModels } from './models/served-models.js';
-import { vectorKey, type VectorCache } from './vector-cache.js';
+import { vectorKeys, type VectorCache } from './vector-cache.js';
 
 /** Which vector of the network. */
 export type FeatureKind = 'embedding' | 'backbone';
@@ -16,11 +17,14 @@ export interface EmbedImagesRequest {
   /** `name`, `name@version` or `name@alias`. */
   readonly model: string;
   readonly images: ImageBatch;
-  readonly kind: FeatureKind;
+  /** Which vectors, one kind or several; the network makes all of them at once. */
+  readonly kinds: readonly FeatureKind[];
   /** Whether one image that cannot be used fails the request. */
   readonly allOrNothing: boolean;
   /** Whose turn it takes in the queue. */
   readonly caller: Caller;
+  /** Whether it waits for room in the queue instead of being refused. @default false */
+  readonly patient?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -30,12 +34,19 @@ export interface ImageFault {
   readonly error: KindredError;
 }
 
-/** The vectors of a request. */
-export interface EmbedImagesResult {
-  /** float32 [count, dimension]; NaN in the rows of `faults`. */
+/** The vectors of one kind. */
+export interface VectorTable {
+  readonly kind: FeatureKind;
+  /** float32 [count, dimension]; NaN in the rows of images without a vector. */
   readonly vectors: Float32Array;
-  readonly count: number;
   readonly dimension: number;
+}
+
+/** What a request gives. */
+export interface EmbedImagesResult {
+  /** One table a kind, in the order that they were asked for. */
+  readonly tables: readonly VectorTable[];
+  readonly count: number;
   readonly model: string;
   readonly version: string;
   readonly faults: readonly ImageFault[];
@@ -56,8 +67,9 @@ export interface EmbedImagesParts {
   readonly cache: VectorCache;
 }
 
-/** An image's vector, from the network or the cache, or why there is none. */
-type Outcome = EmbeddedImage | Float32Array | KindredError;
+/** An image's vectors by kind, from the network or the cache, or why there are none. */
+type Outcome = EmbeddedImage | CachedVectors | KindredError;
+type CachedVectors = Readonly<Partial<Record<FeatureKind, Float32Array>>>;
 
 /** Makes the function. */
 export function createEmbedImages({ models, preparation, limits, cache }: EmbedImagesParts): EmbedImages {
@@ -84,13 +96,13 @@ async function embedWith(
   preparation: ImagePreparation,
   cache: VectorCache,
 ): Promise<EmbedImagesResult> {
-  const { images, kind, signal, caller, allOrNothing } = request;
+  const { images, kinds, signal, caller, allOrNothing } = request;
   const { model, facts, queue } = served;
   const count = imageCount(images);
   const outcomes: (Outcome | undefined)[] = Array.from({ length: count });
   const keys = cacheKeys(request, served, cache);
-  keys.forEach((key, i) => {
-    const known = cache.get(key);
+  keys.forEach((ofKinds, i) => {
+    const known = cachedVectors(ofKinds, kinds, cache);
     metrics.cache.inc({ result: known === null ? 'miss' : 'hit' });
     if (known !== null) outcomes[i] = known;
   });
@@ -98,10 +110,15 @@ async function embedWith(
   let preprocessMs = 0;
   if (open.length > 0) {
     // Room in the queue comes first: a request that is refused has cost nothing yet.
-    const place = queue.enter(caller, open.length, signal);
+    const taken = part(images, open);
+    const bytes = imageBytes(taken) + (taken.kind === 'encoded' ? open.length * facts.cropSize ** 2 * 3 : 0);
+    const place =
+      request.patient === true
+        ? await enterPatiently(queue, caller, open.length, bytes, signal)
+        : queue.enter(caller, open.length, bytes, signal);
     try {
       const begin = performance.now();
-      const prepared = preparation.prepare(part(images, open), facts, signal);
+      const prepared = preparation.prepare(taken, facts, signal);
       const note = (thrown: unknown): KindredError => toKindredError(thrown);
       const noteTime = (): void => {
         preprocessMs = Math.max(preprocessMs, performance.now() - begin);
@@ -131,26 +148,49 @@ async function embedWith(
     if (!isOfImage(error)) throw error;
   }
   if (faults.length === count || allOrNothing) throwFaults(faults, count);
-  const dimension = kind === 'backbone' ? facts.backboneDimension : facts.embeddingDimension;
-  const result = gather(outcomes as Outcome[], kind, dimension);
-  keys.forEach((key, i) => {
-    const outcome = outcomes[i];
-    if (outcome !== undefined && !(outcome instanceof Float32Array) && !isKindredError(outcome))
-      cache.put(key, outcome[kind]);
+  const known = outcomes as Outcome[];
+  const tables = kinds.map((kind): VectorTable => {
+    const dimension = kind === 'backbone' ? facts.backboneDimension : facts.embeddingDimension;
+    return { kind, dimension, vectors: gather(known, kind, dimension) };
+  });
+  keys.forEach((ofKinds, i) => {
+    const outcome = known[i];
+    if (outcome === undefined || !isEmbedded(outcome)) return;
+    ofKinds.forEach((key, k) => cache.put(key, outcome[kinds[k] as FeatureKind]));
   });
   metrics.images.inc({ model: model.name }, count - faults.length);
-  return { ...result, count, dimension, model: model.name, version: model.version, faults, preprocessMs };
+  const embedded = known.filter(isEmbedded);
+  return {
+    ...{ tables, count, faults, preprocessMs, model: model.name, version: model.version },
+    queueMs: embedded.reduce((most, { queueMs }) => Math.max(most, queueMs), 0),
+    inferenceMs: embedded.reduce((most, { inferenceMs }) => Math.max(most, inferenceMs), 0),
+  };
 }
 
-/** A key an image where the cache holds anything at all; else none. */
-function cacheKeys({ images, kind }: EmbedImagesRequest, { model }: ServedModel, cache: VectorCache): string[] {
+/** The keys of each image, one a kind, where the cache holds anything at all; else none. */
+function cacheKeys({ images, kinds }: EmbedImagesRequest, { model }: ServedModel, cache: VectorCache): string[][] {
   if (!cache.enabled) return [];
-  if (images.kind === 'encoded') return images.images.map((image) => vectorKey(model.sha256, kind, 'encoded', image));
+  const keysOf = (form: string, bytes: Uint8Array): string[] => vectorKeys(model.sha256, kinds, form, bytes);
+  if (images.kind === 'encoded') return images.images.map((image) => keysOf('encoded', image));
   const { pixels, count, height, width } = images;
   const bytes = height * width * 3;
-  return Array.from({ length: count }, (_, i) =>
-    vectorKey(model.sha256, kind, `${height}×${width}`, pixels.subarray(i * bytes, (i + 1) * bytes)),
-  );
+  const form = `${height}×${width}`;
+  return Array.from({ length: count }, (_, i) => keysOf(form, pixels.subarray(i * bytes, (i + 1) * bytes)));
+}
+
+/** What the cache holds of one image; null unless that is all that was asked for. */
+function cachedVectors(
+  keys: readonly string[],
+  kinds: readonly FeatureKind[],
+  cache: VectorCache,
+): CachedVectors | null {
+  const found: Partial<Record<FeatureKind, Float32Array>> = {};
+  for (const [k, kind] of kinds.entries()) {
+    const vector = cache.get(keys[k] ?? '');
+    if (vector === null) return null;
+    found[kind] = vector;
+  }
+  return found;
 }
 
 /** The images at `indices`; their names in errors stay those of the whole request. */
@@ -184,22 +224,17 @@ function throwFaults(faults: readonly ImageFault[], count: number): void {
   throw new KindredError(first.error.code, text, { violations });
 }
 
-function gather(
-  outcomes: readonly Outcome[],
-  kind: FeatureKind,
-  dimension: number,
-): Pick<EmbedImagesResult, 'vectors' | 'queueMs' | 'inferenceMs'> {
+function isEmbedded(outcome: Outcome): outcome is EmbeddedImage {
+  return 'inferenceMs' in outcome;
+}
+
+/** float32 [outcomes, dimension]; NaN where there is no vector. */
+function gather(outcomes: readonly Outcome[], kind: FeatureKind, dimension: number): Float32Array {
   const vectors = new Float32Array(outcomes.length * dimension);
-  let queueMs = 0;
-  let inferenceMs = 0;
   outcomes.forEach((outcome, i) => {
-    if (isKindredError(outcome)) vectors.fill(NaN, i * dimension, (i + 1) * dimension);
-    else if (outcome instanceof Float32Array) vectors.set(outcome, i * dimension);
-    else {
-      vectors.set(outcome[kind], i * dimension);
-      queueMs = Math.max(queueMs, outcome.queueMs);
-      inferenceMs = Math.max(inferenceMs, outcome.inferenceMs);
-    }
+    const vector = isKindredError(outcome) ? undefined : outcome[kind];
+    if (vector === undefined) vectors.fill(NaN, i * dimension, (i + 1) * dimension);
+    else vectors.set(vector, i * dimension);
   });
-  return { vectors, queueMs, inferenceMs };
+  return vectors;
 }

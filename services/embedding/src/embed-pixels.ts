@@ -1,8 +1,6 @@
 // Embeds a batch of pixels that fit the network for a job, which waits for room in the queue instead of being refused.
-import { setTimeout as delay } from 'node:timers/promises';
-import { isKindredError } from '@kindred/errors';
 import type { FeatureKind } from './embed-images.js';
-import type { Place } from './engine/batch-queue.js';
+import { enterPatiently } from './engine/enter-patiently.js';
 import type { ServedModel } from './models/served-model.js';
 
 /**
@@ -22,10 +20,11 @@ export async function embedPixels(
   const vectors = new Float32Array(count * dimension);
   const caller = {};
   // A quarter of the queue at a time: room for the others stays.
-  const chunk = Math.max(1, Math.min(count, Math.floor(served.maxDepth / 4)));
+  const room = Math.min(served.maxDepth, Math.floor(served.maxQueuedBytes / bytes));
+  const chunk = Math.max(1, Math.min(count, Math.floor(room / 4)));
   for (let start = 0; start < count; start += chunk) {
     const images = Math.min(chunk, count - start);
-    const place = await enterPatiently(served, caller, images, signal);
+    const place = await enterPatiently(served.queue, caller, images, images * bytes, signal);
     try {
       await Promise.all(
         Array.from({ length: images }, async (_, i) => {
@@ -39,21 +38,4 @@ export async function embedPixels(
     }
   }
   return vectors;
-}
-
-async function enterPatiently(
-  { queue }: ServedModel,
-  caller: object,
-  images: number,
-  signal: AbortSignal,
-): Promise<Place> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return queue.enter(caller, images, signal);
-    } catch (thrown) {
-      if (!isKindredError(thrown, 'RESOURCE_EXHAUSTED')) throw thrown;
-      await delay(thrown.retryAfterMs ?? 100, undefined, { signal });
-    }
-  }
 }

@@ -61,8 +61,10 @@ describe('embedding service', () => {
           maxImagePixels: 32 * 2 ** 20,
           maxRequestPixels: 64 * 2 ** 20,
           maxBatch: 8,
+          instances: 1,
           maxDelayMs: 1,
           maxDepth: 600,
+          maxQueuedBytes: 256 * 2 ** 20,
           decodingThreads: 2,
           // Room for one of the models.
           maxModelBytes: 3_500_000,
@@ -83,6 +85,7 @@ describe('embedding service', () => {
       },
       ready: embedding.ready,
       health: embedding.health,
+      overloaded: embedding.overloaded,
       onDrain: () => embedding.drain(),
       onClose: () => embedding.close(),
     });

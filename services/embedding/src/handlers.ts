@@ -1,4 +1,5 @@
 // The RPCs of EmbeddingService: requests to domain calls, results to responses.
+import { setMaxListeners } from 'node:events';
 import { KindredError, invalidField } from '@kindred/errors';
 import type {
   EmbedRequest,
@@ -34,13 +35,19 @@ export interface HandlerParts {
 export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementation {
   const { models, jobs, embedImages, info, draining } = parts;
 
-  const embed = async (request: EmbedRequest, caller: object, signal: AbortSignal): Promise<EmbedResponse> => {
+  const embed = async (
+    request: EmbedRequest,
+    caller: object,
+    signal: AbortSignal,
+    patient = false,
+  ): Promise<EmbedResponse> => {
     const result = await embedImages({
       model: request.model,
       images: imageBatchFromWire(request),
-      kind: featureKindFromWire(request.featureKind),
+      kinds: [featureKindFromWire(request.featureKind)],
       allOrNothing: request.allOrNothing,
       caller,
+      patient,
       signal,
     });
     return embedResultToWire(result);
@@ -54,10 +61,13 @@ export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementat
       const caller = {};
       const ended = new AbortController();
       const either = AbortSignal.any([signal, ended.signal]);
+      // Each request at work listens, twice; Node would warn of the eleventh listener.
+      setMaxListeners(0, either);
       try {
         const answer = async ({ request }: EmbedStreamRequest) => {
           if (request === undefined) throw invalidField('request', 'got nothing; needed: images to embed');
-          return { response: await embed(request, caller, either) };
+          // A stream is not read beyond its window: it waits for room, where a refusal would end all of it, and be its own doing.
+          return { response: await embed(request, caller, either, true) };
         };
         yield* answerInOrder(requests, info.maxStreamRequests, answer, draining);
         if (draining.aborted) throw new KindredError('UNAVAILABLE', 'the service is ending; send the rest elsewhere');

@@ -135,6 +135,7 @@ describe('answers', () => {
     const info = await service.client.getInfo({});
     expect(info).toMatchObject({
       ...{ maxImages: 256, maxSide: 16_383, maxBatch: 8, batchSizes: [1, 2, 3, 4, 6, 8], maxQueueImages: 600 },
+      maxQueueBytes: 268_435_456n,
       ...{ maxStreamRequests: 8, decodingThreads: 2, background: [255, 255, 255], maxJobs: 1, device: 'cpu' },
       formats: ['jpeg', 'png', 'webp', 'avif', 'gif'],
     });
@@ -184,6 +185,17 @@ describe('answers', () => {
     const full = await service.client.embed({ model: 'left', images: { $case: 'raw', value: value2 } });
     expect(full.count).toBe(200);
     expect(largestDifference(await vectorsOf('left'), expected)).toBeLessThan(1e-5);
+  });
+
+  it('are given to a stream whose requests have no room together: they wait for it', async () => {
+    await service.put('streamed', 1);
+    const value = { pixels: randomBytes(200 * 3072), count: 200, height: 32, width: 32 };
+    async function* requests() {
+      for (let i = 0; i < 6; i++) yield { request: { model: 'streamed', images: { $case: 'raw' as const, value } } };
+    }
+    const counts: number[] = [];
+    for await (const { response } of service.client.embedStream(requests())) counts.push(response?.count ?? 0);
+    expect(counts).toEqual([200, 200, 200, 200, 200, 200]);
   });
 
   it('are not waited for past a deadline: what is late gives its place to others', async () => {

@@ -33,22 +33,19 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
     modelMetadata: async ({ name, version }) => modelMetadata(await models.describe(referenceFrom(name, version))),
 
     async modelInfer(request, { signal }) {
-      const kinds = [...new Set(featureKindsFrom(request))];
-      const common = {
-        model: referenceFrom(request.modelName, request.modelVersion),
-        images: imageBatchFromTensors(request),
-        allOrNothing: true,
-        caller: {},
-        signal,
-      };
       if (request.rawInputContents.length > 1) {
         const got = `got ${request.rawInputContents.length} values for 1 input; allowed: one each`;
         throw invalidField('raw_input_contents', got);
       }
-      const results = await Promise.all(
-        kinds.map(async (kind) => ({ kind, result: await embedImages({ ...common, kind }) })),
-      );
-      return inferResponse(request.id, results);
+      const result = await embedImages({
+        model: referenceFrom(request.modelName, request.modelVersion),
+        images: imageBatchFromTensors(request),
+        kinds: [...new Set(featureKindsFrom(request))],
+        allOrNothing: true,
+        caller: {},
+        signal,
+      });
+      return inferResponse(request.id, result);
     },
 
     async repositoryIndex({ ready: readyOnly }) {

@@ -50,12 +50,14 @@ describe('tensors', () => {
     expect([referenceFrom('cats', ''), referenceFrom('cats', '3')]).toEqual(['cats', 'cats@3']);
   });
 
-  it('come back as little-endian float32, with the version and the times of the slowest', () => {
-    const result = { count: 1, dimension: 2, model: 'cats', version: '3', faults: [], queueMs: 1, preprocessMs: 0 };
-    const response = inferResponse('id', [
-      { kind: 'embedding', result: { ...result, vectors: Float32Array.of(1, -2), inferenceMs: 5 } },
-      { kind: 'backbone', result: { ...result, vectors: Float32Array.of(3, 4), inferenceMs: 7.5 } },
-    ]);
+  it('come back as little-endian float32, one output a kind, with the version and the times', () => {
+    const response = inferResponse('id', {
+      ...{ count: 1, model: 'cats', version: '3', faults: [], queueMs: 1, preprocessMs: 0, inferenceMs: 7.5 },
+      tables: [
+        { kind: 'embedding', dimension: 2, vectors: Float32Array.of(1, -2) },
+        { kind: 'backbone', dimension: 2, vectors: Float32Array.of(3, 4) },
+      ],
+    });
     expect(response).toMatchObject({ id: 'id', modelName: 'cats', modelVersion: '3' });
     expect(response.outputs?.map(({ name, shape }) => [name, shape])).toEqual([
       ['embedding', [1n, 2n]],

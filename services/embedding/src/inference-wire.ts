@@ -68,34 +68,25 @@ export function featureKindsFrom({ outputs }: ModelInferRequest): FeatureKind[] 
   });
 }
 
-/** A response from the results for each kind that was asked for; times are those of the slowest. */
-export function inferResponse(
-  id: string,
-  results: readonly { readonly kind: FeatureKind; readonly result: EmbedImagesResult }[],
-): ModelInferResponse {
-  const slowest = (read: (result: EmbedImagesResult) => number): InferParameter => ({
-    parameterChoice: {
-      $case: 'int64Param',
-      value: microseconds(Math.max(...results.map(({ result }) => read(result)))),
-    },
+/** A response: one output a kind, in the order that they were asked for. */
+export function inferResponse(id: string, result: EmbedImagesResult): ModelInferResponse {
+  const { model, version, count, tables, queueMs, preprocessMs, inferenceMs } = result;
+  const time = (milliseconds: number): InferParameter => ({
+    parameterChoice: { $case: 'int64Param', value: microseconds(milliseconds) },
   });
   return {
-    modelName: results[0]?.result.model ?? '',
-    modelVersion: results[0]?.result.version ?? '',
+    modelName: model,
+    modelVersion: version,
     id,
-    parameters: {
-      queue_us: slowest(({ queueMs }) => queueMs),
-      preprocess_us: slowest(({ preprocessMs }) => preprocessMs),
-      inference_us: slowest(({ inferenceMs }) => inferenceMs),
-    },
-    outputs: results.map(({ kind, result }) => ({
+    parameters: { queue_us: time(queueMs), preprocess_us: time(preprocessMs), inference_us: time(inferenceMs) },
+    outputs: tables.map(({ kind, dimension }) => ({
       name: kind,
       datatype: 'FP32',
-      shape: [BigInt(result.count), BigInt(result.dimension)],
+      shape: [BigInt(count), BigInt(dimension)],
       parameters: {},
       contents: undefined,
     })),
-    rawOutputContents: results.map(({ result }) => bytesOf(result.vectors)),
+    rawOutputContents: tables.map(({ vectors }) => bytesOf(vectors)),
   };
 }
 

@@ -21,6 +21,7 @@ await runMain('embedding', async () => {
     },
     ready: embedding.ready,
     health: embedding.health,
+    overloaded: embedding.overloaded,
     onDrain: () => embedding.drain(),
     onClose: () => embedding.close(),
     logger,

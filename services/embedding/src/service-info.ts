@@ -17,6 +17,8 @@ export interface ServiceInfo extends ImageLimits, BatchingOptions {
   readonly maxModelBytes: number;
   /** Bytes of the cache of vectors. */
   readonly maxCacheBytes: number;
+  /** Instances of each model. */
+  readonly instances: number;
   /** Dataset jobs at one time. */
   readonly maxJobs: number;
 }

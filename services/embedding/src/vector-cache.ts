@@ -48,7 +48,8 @@ export function createVectorCache(maxBytes: number): VectorCache {
   };
 }
 
-/** The key of an image's vector: what was asked of which model's content, and the SHA-256 of the image's bytes. */
-export function vectorKey(modelSha256: string, kind: string, form: string, image: Uint8Array): string {
-  return `${modelSha256} ${kind} ${form} ${createHash('sha256').update(image).digest('base64')}`;
+/** The keys of an image's vectors, one a kind: what was asked of which model's content, and the SHA-256 of the image's bytes. */
+export function vectorKeys(modelSha256: string, kinds: readonly string[], form: string, image: Uint8Array): string[] {
+  const hash = createHash('sha256').update(image).digest('base64');
+  return kinds.map((kind) => `${modelSha256} ${kind} ${form} ${hash}`);
 }

@@ -17,6 +17,7 @@ import { background } from './images/background.js';
 import type { ImageBatch } from './images/image-batch.js';
 import { imageKinds } from './images/image-kind.js';
 import type { ModelDescription } from './models/served-models.js';
+import { publicError } from './public-error.js';
 import type { ServiceInfo } from './service-info.js';
 
 const states: Record<JobState, WireJobState> = {
@@ -74,12 +75,13 @@ export function imageBatchFromWire({ images }: EmbedRequest): ImageBatch {
   }
 }
 
-/** Vectors for a caller. */
+/** Vectors for a caller, of the one kind that was asked for. */
 export function embedResultToWire(result: EmbedImagesResult): EmbedResponse {
-  const { vectors, count, dimension, model, version, faults, queueMs, preprocessMs, inferenceMs } = result;
+  const { tables, count, model, version, faults, queueMs, preprocessMs, inferenceMs } = result;
+  const [table] = tables;
   return {
-    ...{ count, dimension, model },
-    vectors: bytesOf(vectors),
+    ...{ count, dimension: table?.dimension ?? 0, model },
+    vectors: bytesOf(table?.vectors ?? new Float32Array(0)),
     modelVersion: version,
     errors: faults.map(({ index, error: { code, message } }) => ({ index, code, message })),
     timing: {
@@ -107,6 +109,7 @@ export function infoToWire(info: ServiceInfo, models: readonly ModelDescription[
     batchSizes: [...info.batchSizes],
     maxDelayUs: microseconds(info.maxDelayMs),
     maxQueueImages: info.maxDepth,
+    maxQueueBytes: BigInt(info.maxQueuedBytes),
     formats: [...imageKinds],
     background: [background.r, background.g, background.b],
     maxModelBytes: BigInt(info.maxModelBytes),
@@ -117,12 +120,13 @@ export function infoToWire(info: ServiceInfo, models: readonly ModelDescription[
 
 /** A job for a caller. */
 export function jobToWire({ id, state, progress, error, createTime }: Job<DatasetEmbeddingProgress>): EmbedDatasetJob {
+  const shown = error === null ? null : publicError(error);
   return {
     jobId: id,
     state: states[state],
     ...progress,
-    errorCode: error?.code ?? '',
-    errorMessage: error?.message ?? '',
+    errorCode: shown?.code ?? '',
+    errorMessage: shown?.message ?? '',
     createTime,
   };
 }

@@ -1,4 +1,5 @@
 // The queue against a network that the test holds in its hand: batches, turns, room, callers that leave.
+import { setMaxListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchFor, batchSizesUpTo } from './batch-sizes.js';
@@ -13,6 +14,8 @@ interface Run {
 }
 
 const never = new AbortController().signal;
+// Many places of a test share it.
+setMaxListeners(0, never);
 
 /** A queue of one-byte images whose network answers each with its own value when the test says so. */
 function queueInHand(options: Partial<BatchQueueOptions> = {}) {
@@ -22,6 +25,7 @@ function queueInHand(options: Partial<BatchQueueOptions> = {}) {
     batchSizes: [1, 2, 4],
     maxDelayMs: 0,
     maxDepth: 100,
+    maxBytes: 1000,
     run: (pixels, batch, count) =>
       new Promise<EmbeddedBatch>((resolve, reject) => {
         const values = [...pixels.subarray(0, count)];
@@ -31,7 +35,7 @@ function queueInHand(options: Partial<BatchQueueOptions> = {}) {
     ...options,
   });
   const send = (caller: object, values: readonly number[], signal = never) => {
-    const place = queue.enter(caller, values.length, signal);
+    const place = queue.enter(caller, values.length, values.length, signal);
     return values.map((value) => place.submit(Uint8Array.of(value)).then(({ embedding }) => embedding[0]));
   };
   const settle = () => new Promise((resolve) => setImmediate(resolve));
@@ -75,15 +79,54 @@ describe('batch queue', () => {
   it('refuses what does not fit, tells when to come back, and has room again afterwards', async () => {
     const { queue, runs, send } = queueInHand({ maxDepth: 3 });
     void send({}, [1]);
-    const waiting = queue.enter({}, 3, never);
-    expect(() => queue.enter({}, 1, never)).toThrow(
+    const waiting = queue.enter({}, 3, 3, never);
+    expect(() => queue.enter({}, 1, 1, never)).toThrow(
       expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: expect.any(Number) as number }) as Error,
     );
     waiting.leave();
     waiting.leave();
     expect(queue.depth()).toBe(0);
-    queue.enter({}, 3, never);
+    queue.enter({}, 3, 3, never);
     runs[0]?.finish();
+  });
+
+  it('bounds the bytes of requests, and lets one alone hold more', () => {
+    const { queue } = queueInHand({ maxBytes: 10 });
+    const large = queue.enter({}, 1, 40, never);
+    expect(queue.fullForMs()).toBeGreaterThan(0);
+    expect(() => queue.enter({}, 1, 1, never)).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error,
+    );
+    large.leave();
+    expect(queue.fullForMs()).toBeNull();
+    const first = queue.enter({}, 1, 6, never);
+    expect(() => queue.enter({}, 1, 5, never)).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error,
+    );
+    // What has been taken into a batch is held until its request is done.
+    void first.submit(Uint8Array.of(1));
+    expect(() => queue.enter({}, 1, 5, never)).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error,
+    );
+    first.leave();
+    queue.enter({}, 1, 5, never).leave();
+  });
+
+  it('is full for everybody until there is room for what it refused last', () => {
+    const { queue } = queueInHand({ maxDepth: 20 });
+    const places = Array.from({ length: 20 }, () => queue.enter({}, 1, 1, never));
+    expect(queue.fullForMs()).toBeGreaterThan(0);
+    places.pop()?.leave();
+    expect(queue.fullForMs()).toBeNull();
+    expect(() => queue.enter({}, 3, 3, never)).toThrow(
+      expect.objectContaining({ code: 'RESOURCE_EXHAUSTED' }) as Error,
+    );
+    expect(queue.fullForMs()).toBeGreaterThan(0);
+    places.pop()?.leave();
+    expect(queue.fullForMs()).toBeGreaterThan(0);
+    places.pop()?.leave();
+    expect(queue.fullForMs()).toBeNull();
+    queue.enter({}, 3, 3, never);
   });
 
   it('frees the place of a caller that leaves, before the network sees its images', async () => {
@@ -105,7 +148,9 @@ describe('batch queue', () => {
     expect(await stays[0]).toBe(4);
     const late = new AbortController();
     late.abort();
-    await expect(queue.enter({}, 1, late.signal).submit(Uint8Array.of(9))).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(queue.enter({}, 1, 1, late.signal).submit(Uint8Array.of(9))).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
     expect(queue.depth()).toBe(0);
   });
 

@@ -26,10 +26,14 @@ export interface BatchQueueOptions {
   readonly imageBytes: number;
   /** Batch sizes that are compiled, rising; the last one is the largest batch. */
   readonly batchSizes: readonly number[];
-  /** How long an image waits for others while the network is idle, in milliseconds. */
+  /** How long an image waits for others while an instance of the network is idle, in milliseconds. */
   readonly maxDelayMs: number;
   /** Images that may be in the queue, those still being decoded included. */
   readonly maxDepth: number;
+  /** Bytes that the requests in the queue may hold together; one alone may hold more. */
+  readonly maxBytes: number;
+  /** Batches that the network takes side by side. @default 1 */
+  readonly instances?: number;
   /** Runs the network on `pixels`, uint8 [batch, imageBytes], of which the first `count` images are real. */
   readonly run: (pixels: Uint8Array, batch: number, count: number) => Promise<EmbeddedBatch>;
   /** Hears of each batch that was taken, and how long its images had waited, in milliseconds. */
@@ -58,10 +62,13 @@ export interface Place {
 /** A model's queue. */
 export interface BatchQueue {
   /**
-   * Takes room for `images` of `caller`, before anything is spent on them. RESOURCE_EXHAUSTED, with the time after which room is
-   * likely, when there is none. Aborting `signal` frees what has not been taken into a batch.
+   * Takes room for `images` of `caller`, which hold `bytes` until the place is left, before anything is spent on them.
+   * RESOURCE_EXHAUSTED, with the time after which room is likely, when there is none. Aborting `signal` frees what has not been taken
+   * into a batch.
    */
-  enter(caller: Caller, images: number, signal: AbortSignal): Place;
+  enter(caller: Caller, images: number, bytes: number, signal: AbortSignal): Place;
+  /** Where it has no room for anybody now: the time after which room is likely, in milliseconds; else null. */
+  fullForMs(): number | null;
   /** Images in the queue now. */
   depth(): number;
   /** Ends when nothing waits and nothing is in the network. */
@@ -83,19 +90,26 @@ interface PlaceState {
   left: boolean;
 }
 
-/** Batches on their way: one in the network, one that waits at its door. */
-const maxUnderWay = 2;
+/** Batches on their way to an instance of the network: one in it, one that waits at its door. */
+const maxUnderWayEach = 2;
 const minRetryMs = 20;
 const maxRetryMs = 5000;
 
 /** Makes an empty queue. */
 export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
-  const { imageBytes, batchSizes, maxDelayMs, maxDepth, run, onBatch, onComputed, onDepth, onDropped } = options;
+  const { imageBytes, batchSizes, maxDelayMs, maxDepth, maxBytes, run } = options;
+  const { onBatch, onComputed, onDepth, onDropped } = options;
   const now = options.now ?? (() => performance.now());
   const maxBatch = batchSizes.at(-1) ?? 1;
+  const instances = options.instances ?? 1;
   // Callers in the order of their turns; each with its images in their order.
   const turns = new Map<Caller, Waiting[]>();
   let depth = 0;
+  let held = 0;
+  // Room for images that must be there before anybody is let in again: what was refused, as long as the network keeps batches to go on
+  // with. Without it small requests would take each place that becomes free, and a large one would never find enough of them.
+  let wanted = 1;
+  const mostWanted = Math.max(1, maxDepth - 3 * maxBatch);
   let ready = 0;
   let underWay = 0;
   let timer: NodeJS.Timeout | null = null;
@@ -106,14 +120,16 @@ export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
     depth += by;
     onDepth?.(depth);
   };
+  const roomInMs = (images: number): number =>
+    Math.min(maxRetryMs, Math.max(minRetryMs, Math.ceil((depth + images - maxDepth) * imageMs)));
   const oldestSince = (): number => turns.values().next().value?.[0]?.since ?? now();
 
   /** Starts as many batches as should be under way now. */
   const pump = (): void => {
-    while (ready > 0 && underWay < maxUnderWay) {
+    while (ready > 0 && underWay < maxUnderWayEach * instances) {
       if (ready < maxBatch) {
-        // While the network works, what comes joins the next batch.
-        if (underWay > 0) return;
+        // While all instances work, what comes joins the next batch.
+        if (underWay >= instances) return;
         const left = oldestSince() + maxDelayMs - now();
         if (left > 0) {
           timer ??= setTimeout(() => {
@@ -190,15 +206,23 @@ export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
   };
 
   return {
-    enter(caller, images, signal) {
+    enter(caller, images, bytes, signal) {
       if (depth + images > maxDepth) {
-        const wait = Math.min(maxRetryMs, Math.max(minRetryMs, Math.ceil((depth + images - maxDepth) * imageMs)));
+        wanted = Math.max(wanted, Math.min(images, mostWanted));
         throw new KindredError(
           'RESOURCE_EXHAUSTED',
           `${depth} images wait already, and ${images} more would pass ${maxDepth}; retry later`,
-          { retryAfterMs: wait },
+          { retryAfterMs: roomInMs(images) },
         );
       }
+      if (held > 0 && held + bytes > maxBytes) {
+        throw new KindredError(
+          'RESOURCE_EXHAUSTED',
+          `the requests that wait already hold ${held} bytes, and ${bytes} more would pass ${maxBytes}; retry later`,
+          { retryAfterMs: roomInMs(maxDepth) },
+        );
+      }
+      held += bytes;
       changeDepth(images);
       const state: PlaceState = { room: images, waiting: new Set(), left: false };
       const leave = (): void => {
@@ -210,6 +234,7 @@ export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
         for (const image of [...state.waiting]) drop(caller, image);
         changeDepth(-state.room);
         state.room = 0;
+        held -= bytes;
         pump();
       };
       if (signal.aborted) leave();
@@ -232,6 +257,12 @@ export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
             pump();
           }),
       };
+    },
+    fullForMs() {
+      if (held >= maxBytes) return roomInMs(maxDepth);
+      if (depth + wanted > maxDepth) return roomInMs(wanted);
+      wanted = 1;
+      return null;
     },
     depth: () => depth,
     idle: () =>

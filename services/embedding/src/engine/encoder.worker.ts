@@ -1,4 +1,4 @@
-// The thread that owns TensorFlow: several models in it, one call at a time.
+// A thread that runs networks: several models in it, one batch at a time.
 import { KindredError, isKindredError } from '@kindred/errors';
 import { decodeModelFile } from '@kindred/simclr';
 import { createFrozenEncoder, type FrozenEncoder } from '@kindred/tensorflow-native';
@@ -11,10 +11,12 @@ export interface LoadRequest {
   readonly handle: string;
   /** Its file. */
   readonly file: Uint8Array;
-  /** Batch sizes to compile and warm. */
+  /** Batch sizes that it will be asked for. */
   readonly batchSizes: readonly number[];
   /** Threads that one operation may use. */
   readonly threads: number;
+  /** Threads like this one, whose operations run side by side. */
+  readonly instances: number;
 }
 
 /** Images to embed. */
@@ -30,16 +32,24 @@ export interface EmbedRequest {
 
 const encoders = new Map<string, FrozenEncoder>();
 
-/** Loads and warms a model; gives what it runs on. DATA_LOSS when its file is damaged or no model. */
-export const load = workerTask(({ handle, file, batchSizes, threads }: LoadRequest): 'cpu' | 'gpu' => {
+/** What a loaded model is. */
+export interface LoadedEncoder {
+  readonly device: 'cpu' | 'gpu';
+  /** Height and width in pixels of what it takes. */
+  readonly side: number;
+}
+
+/** Loads a model; its batch sizes are not warm yet. DATA_LOSS when its file is damaged or no model. */
+export const load = workerTask(({ handle, file, batchSizes, threads, instances }: LoadRequest): LoadedEncoder => {
   try {
     const { architecture, parameters, normalisation, cropSize } = decodeModelFile(file);
-    const tensorFlow = { intraOpThreads: threads };
+    const tensorFlow = { intraOpThreads: threads, interOpThreads: instances };
     const encoder = createFrozenEncoder({
       ...{ architecture, parameters, normalisation, side: cropSize, batchSizes, tensorFlow },
+      warmUp: false,
     });
     encoders.set(handle, encoder);
-    return encoder.device;
+    return { device: encoder.device, side: cropSize };
   } catch (thrown) {
     throw damagedModel(thrown);
   }

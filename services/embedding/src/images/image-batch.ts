@@ -43,6 +43,11 @@ export function imageCount(batch: ImageBatch): number {
   return batch.kind === 'encoded' ? batch.images.length : batch.count;
 }
 
+/** Bytes of the images as they came. */
+export function imageBytes(batch: ImageBatch): number {
+  return batch.kind === 'raw' ? batch.pixels.length : batch.images.reduce((sum, { length }) => sum + length, 0);
+}
+
 /**
  * Checks number and form.
  * @throws KindredError RESOURCE_EXHAUSTED for too many images, INVALID_ARGUMENT for none, or pixels that are not what is said.

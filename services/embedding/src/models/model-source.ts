@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
 import { isKindredError, notFound } from '@kindred/errors';
-import { createModelRegistry, runModelKey, type RegisteredModel } from '@kindred/lineage';
+import { createModelRegistry, registryKey, runModelKey, type RegisteredModel } from '@kindred/lineage';
 import { backboneDim, decodeModelFile, firstMapSide } from '@kindred/simclr';
 
 /** A model's file, found by a reference. */
@@ -87,6 +87,16 @@ export function createModelSource(store: ArtifactStore): ModelSource {
     return { name, version: sha256.slice(0, 12), aliases: [], key: artifact.key, sha256 };
   };
 
+  /** Whether a reference may be the registry's. What no model can be called is none of its names. */
+  const isRegistered = async (name: string): Promise<boolean> => {
+    try {
+      return (await store.describe(registryKey(name))) !== null;
+    } catch (thrown) {
+      if (isKindredError(thrown, 'INVALID_ARGUMENT')) return false;
+      throw thrown;
+    }
+  };
+
   const ofRegistry = async (reference: string): Promise<ResolvedModel> => {
     const { name, version, key, sha256 } = await registry.resolve(reference);
     const { aliases } = await registry.get(name);
@@ -99,13 +109,16 @@ export function createModelSource(store: ArtifactStore): ModelSource {
       const [, run, version] = runVersion.exec(reference) ?? [];
       const named = run === undefined ? null : await ofRun(run);
       if (named !== null && named.version === version) return named;
+      // The registry itself would hash a run's file at each look; here it is hashed once a state of the file.
+      if (!reference.includes('@') && !(await isRegistered(reference))) {
+        const ofThisRun = await ofRun(reference);
+        if (ofThisRun !== null) return ofThisRun;
+      }
       try {
         return await ofRegistry(reference);
       } catch (thrown) {
-        // What is no name of the registry may still be a run's id; what no model can be called is a model that does not exist.
+        // What no model can be called is a model that does not exist.
         if (!isKindredError(thrown, 'NOT_FOUND') && !isKindredError(thrown, 'INVALID_ARGUMENT')) throw thrown;
-        const model = reference.includes('@') ? null : await ofRun(reference);
-        if (model !== null) return model;
         throw isKindredError(thrown, 'NOT_FOUND') ? thrown : notFound('model', reference);
       }
     },

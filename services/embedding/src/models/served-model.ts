@@ -1,7 +1,7 @@
 // One version of a model in memory: loaded and warm, with its queue, until nobody refers to it any more.
 import { KindredError, isKindredError } from '@kindred/errors';
 import { createBatchQueue, type BatchQueue } from '../engine/batch-queue.js';
-import type { EncoderThread } from '../engine/encoder-thread.js';
+import type { EncoderThreads } from '../engine/encoder-threads.js';
 import { metrics } from '../metrics.js';
 import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
 
@@ -13,6 +13,8 @@ export interface BatchingOptions {
   readonly maxDelayMs: number;
   /** Images that may be in a model's queue. */
   readonly maxDepth: number;
+  /** Bytes that the images in a model's queue may hold together, as they came and as the network takes them. */
+  readonly maxQueuedBytes: number;
 }
 
 /** A version in memory. */
@@ -24,6 +26,8 @@ export interface ServedModel {
   readonly queue: BatchQueue;
   /** Images that its queue has room for. */
   readonly maxDepth: number;
+  /** Bytes that its queue has room for. */
+  readonly maxQueuedBytes: number;
   /** Whether its thread has lost it: it must be loaded anew. */
   readonly lost: () => boolean;
   /** Waits for its queue to empty and frees it. */
@@ -33,11 +37,15 @@ export interface ServedModel {
 let lastHandle = 0;
 
 /**
- * Bytes that a model is reckoned to take: its file, the copies that the runtime makes of its weights (three times, those of transformed
- * filters included), and a dozen maps of the largest batch.
+ * Bytes that a model is reckoned to take in each instance: its file, the copies that the runtime makes of its weights (three times, those
+ * of transformed filters included), and a dozen maps of the largest batch.
  */
-export function reckonedBytes({ fileBytes, mapSize }: ModelFacts, batchSizes: readonly number[]): number {
-  return 4 * fileBytes + 12 * (batchSizes.at(-1) ?? 1) * mapSize * 4;
+export function reckonedBytes(
+  { fileBytes, mapSize }: ModelFacts,
+  { batchSizes }: Pick<BatchingOptions, 'batchSizes'>,
+  instances: number,
+): number {
+  return instances * (4 * fileBytes + 12 * (batchSizes.at(-1) ?? 1) * mapSize * 4);
 }
 
 /** Loads, compiles and warms a version. DATA_LOSS when its file is damaged. */
@@ -45,7 +53,7 @@ export async function serveModel(
   model: ResolvedModel,
   facts: ModelFacts,
   source: ModelSource,
-  encoder: EncoderThread,
+  encoder: EncoderThreads,
   batching: BatchingOptions,
 ): Promise<ServedModel> {
   const handle = `${model.name}@${model.version} ${++lastHandle}`;
@@ -56,6 +64,8 @@ export async function serveModel(
   const labels = { model: model.name };
   const queue = createBatchQueue({
     ...batching,
+    maxBytes: batching.maxQueuedBytes,
+    instances: encoder.instances,
     imageBytes: facts.cropSize * facts.cropSize * 3,
     async run(pixels, batch, count) {
       try {
@@ -81,10 +91,11 @@ export async function serveModel(
   return {
     model,
     facts,
-    memoryBytes: reckonedBytes(facts, batching.batchSizes),
+    memoryBytes: reckonedBytes(facts, batching, encoder.instances),
     device,
     queue,
     maxDepth: batching.maxDepth,
+    maxQueuedBytes: batching.maxQueuedBytes,
     lost: () => lost,
     async free() {
       await queue.idle();

@@ -1,9 +1,10 @@
 // The models in memory: loaded when first asked for, followed when what their name stands for changes, the longest unused freed for room.
 import { setTimeout as delay } from 'node:timers/promises';
 import { KindredError, toKindredError } from '@kindred/errors';
-import type { HealthBoard, Logger } from '@kindred/service-runtime';
-import type { EncoderThread } from '../engine/encoder-thread.js';
+import { createMemoryBudget, type HealthBoard, type Logger, type MemoryReservation } from '@kindred/service-runtime';
+import type { EncoderThreads } from '../engine/encoder-threads.js';
 import { metrics, watchModelBytes } from '../metrics.js';
+import { publicError } from '../public-error.js';
 import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
 import { reckonedBytes, serveModel, type BatchingOptions, type ServedModel } from './served-model.js';
 
@@ -34,6 +35,8 @@ export interface ServedModels {
   load(reference: string): Promise<ModelDescription>;
   /** Frees what `reference` stands for, under all its names; no effect where it is not loaded. */
   unload(reference: string): Promise<void>;
+  /** Where none of the models in use has room in its queue: the time after which one has, in milliseconds; else null. */
+  fullForMs(): number | null;
   /** Whether `reference` is loaded and warm. */
   ready(reference: string): boolean;
   /** All models of the store, by name. */
@@ -51,7 +54,7 @@ export interface ServedModels {
 /** How models are kept. */
 export interface ServedModelsOptions {
   readonly source: ModelSource;
-  readonly encoder: EncoderThread;
+  readonly encoder: EncoderThreads;
   readonly batching: BatchingOptions;
   /** Bytes that all of them may take together. */
   readonly maxBytes: number;
@@ -82,6 +85,9 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
   const firstLoads = new Map<string, Promise<Followed>>();
   const leases = new Map<ServedModel, number>();
   const inMemory = new Set<ServedModel>();
+  const budget = createMemoryBudget({ name: 'embedding-models', limitBytes: maxBytes });
+  // Given back once a model has been freed, which is after it has left `inMemory`.
+  const reservations = new WeakMap<ServedModel, MemoryReservation>();
   let loading: Promise<unknown> = Promise.resolve();
   let device = '';
 
@@ -96,7 +102,10 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     leases.delete(served);
     const { name } = served.model;
     if (![...inMemory].some(({ model }) => model.name === name)) health.remove(healthName(name));
-    void served.free().catch((err: unknown) => logger.error({ err, model: name }, 'model not freed'));
+    void served
+      .free()
+      .catch((err: unknown) => logger.error({ err, model: name }, 'model not freed'))
+      .finally(() => reservations.get(served)?.release());
   };
 
   const forget = (served: ServedModel): void => {
@@ -104,10 +113,10 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     freeIfUnused(served);
   };
 
-  const used = (): number => [...inMemory].reduce((sum, served) => sum + served.memoryBytes, 0);
+  const used = (): number => budget.reservedBytes();
 
-  /** Lets the longest unused models go until `bytes` more fit, and waits for the calls that they still have. */
-  const makeRoom = async (bytes: number, name: string): Promise<void> => {
+  /** Lets the longest unused models go until `bytes` more fit, waits for the calls that they still have, and takes the room. */
+  const makeRoom = async (bytes: number, name: string): Promise<MemoryReservation> => {
     const isServing = (served: ServedModel): boolean =>
       [...followed].some(([reference, entry]) => entry.served === served && !/@\d+$/.test(reference));
     const isLeased = (served: ServedModel): boolean => (leases.get(served) ?? 0) > 0;
@@ -116,7 +125,9 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       // number may go.
       .filter((served) => served.model.name !== name || !isServing(served))
       .sort((a, b) => Number(isLeased(a)) - Number(isLeased(b)));
-    const leaving = (): number => [...inMemory].reduce((sum, s) => sum + (isReferred(s) ? 0 : s.memoryBytes), 0);
+    // What nothing refers to goes by itself, once its calls have ended.
+    const leaving = (): number =>
+      used() - [...inMemory].reduce((sum, s) => sum + (isReferred(s) ? s.memoryBytes : 0), 0);
     const noRoom = (): KindredError =>
       new KindredError(
         'RESOURCE_EXHAUSTED',
@@ -135,6 +146,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     const until = Date.now() + roomWaitMs;
     while (fits() && used() + bytes > maxBytes && Date.now() < until) await delay(roomLookMs);
     if (used() + bytes > maxBytes) throw noRoom();
+    return budget.reserve(bytes, `model '${name}'`);
   };
 
   /** One load at a time: memory is reckoned, then taken. */
@@ -143,9 +155,13 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       const known = [...inMemory].find((served) => sameContent(served.model, model) && !served.lost());
       if (known !== undefined) return known;
       const facts = await source.facts(model);
-      await makeRoom(reckonedBytes(facts, batching.batchSizes), model.name);
+      const reservation = await makeRoom(reckonedBytes(facts, batching, encoder.instances), model.name);
       const begin = performance.now();
-      const served = await serveModel(model, facts, source, encoder, batching);
+      const served = await serveModel(model, facts, source, encoder, batching).catch((thrown: unknown) => {
+        reservation.release();
+        throw thrown;
+      });
+      reservations.set(served, reservation);
       inMemory.add(served);
       health.set(healthName(model.name), true);
       device = served.device;
@@ -195,7 +211,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       const error = toKindredError(thrown);
       // Damage stays until the content changes; room may come, and a store may answer again.
       if (['DATA_LOSS', 'INVALID_ARGUMENT'].includes(error.code)) entry.failedSha256 = now.sha256;
-      entry.loadError = error.message;
+      entry.loadError = publicError(error).message;
       logger.warn({ model: reference, version: now.version, serving: old.model.version, err: error }, 'not replaced');
     }
   };
@@ -207,7 +223,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
         if (closed.signal.aborted) return;
         await follow(reference, entry).catch((thrown: unknown) => {
           // The store does not answer, or the model is gone from it: what is in memory goes on serving.
-          entry.loadError = toKindredError(thrown).message;
+          entry.loadError = publicError(thrown).message;
         });
       }
     }
@@ -272,9 +288,21 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       const served = followed.get(reference)?.served;
       if (served !== undefined) forget(served);
     },
+    fullForMs() {
+      let soonest: number | null = null;
+      for (const { served } of followed.values()) {
+        const wait = served.queue.fullForMs();
+        if (wait === null) return null;
+        soonest = soonest === null ? wait : Math.min(soonest, wait);
+      }
+      return soonest;
+    },
     ready: (reference) => followed.has(reference),
     async list() {
-      return Promise.all((await source.list()).map(describeModel));
+      const described: ModelDescription[] = [];
+      // One after the other: what is not known yet of a model is read from its file, which is in memory meanwhile.
+      for (const model of await source.list()) described.push(await describeModel(model));
+      return described;
     },
     async loaded() {
       const described = await Promise.all([...inMemory].map(({ model }) => describeModel(model)));
