@@ -16,8 +16,9 @@ import { startRestartedService, type RestartedService } from './restarted-servic
 
 const events = 200;
 const callers = 6;
+/** Many times what a restart and a reload take together: a call that runs into it hangs, and is a failure whenever it ends. */
 const deadlineMs = 20_000;
-/** A call may end so much after its deadline: a machine with more to do than it can. */
+/** A client may notice its deadline so much late: a machine with more to do than it can. */
 const graceMs = 10_000;
 const dimension = 16;
 const imageCount = 40;
@@ -95,8 +96,8 @@ it(
       } catch (thrown) {
         if (leaving.signal.aborted) count.cancelled++;
         else {
-          // Away, full, or too late: these may be; anything else, a wrong vector first of all, may not.
-          const allowed = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED', 'CANCELLED'];
+          // Away, or full: these may be; anything else, a wrong vector or a deadline that had to end a call first of all, may not.
+          const allowed = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'CANCELLED'];
           if (!isKindredError(thrown) || !allowed.includes(thrown.code)) throw thrown;
           count.refused++;
           await delay(20);
