@@ -1,7 +1,7 @@
 import type { MemoryStore } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { collectGarbage, datasetPushPrefix, datasetSetKey, datasetShardKey, writeManifest } from './index.js';
-import { fillStore, manifestOf, sha256, splitOf, text } from './spec/filled-store.js';
+import { fillStore, manifestOf, setOf, sha256, text } from './spec/filled-store.js';
 
 const keysOf = (objects: readonly { readonly key: string }[]): string[] => objects.map(({ key }) => key).sort();
 const recordOf = (dataset: string): string =>
@@ -67,7 +67,7 @@ describe('garbage collection', () => {
     expect(store.keys()).toEqual(expect.arrayContaining([rewritten, adopted]));
   });
 
-  const old = JSON.stringify({ schemaVersion: 1, form: 'folder', splits: { train: splitOf('shard before') } });
+  const old = setOf('shard before');
   const oldSet = [datasetSetKey(sha256(old)), datasetShardKey(sha256('shard before'))];
   const changes: [string, readonly string[], (store: MemoryStore) => unknown][] = [
     ['a push that begins', oldSet, (store) => store.put(`${datasetPushPrefix}now.json`, text('{}'))],

@@ -139,7 +139,7 @@ async function stateOf(store: Pick<LineageStore, 'list'>, { prefix, name }: Refe
 type Verdict = 'alive' | 'unknown' | { readonly reason: string };
 
 function judge(references: StoreReferences, pushing: boolean, key: string): Verdict {
-  const { objects, runs, indexes, deadManifests, deadFiles } = references;
+  const { objects, runs, indexes, missingDatasets, deadManifests, deadFiles } = references;
   if (objects.has(key)) return 'alive';
   if (deadManifests.has(key)) return { reason: 'manifest of something that is gone' };
   const [area = '', id = '', part = '', ...rest] = key.split('/');
@@ -163,7 +163,8 @@ function judge(references: StoreReferences, pushing: boolean, key: string): Verd
     case 'datasets':
       if (key.startsWith(datasetPushPrefix)) return { reason: 'note of a push that did not end' };
       if (!key.startsWith(datasetShardPrefix) && !key.startsWith(datasetSetPrefix)) return 'unknown';
-      return pushing ? 'alive' : { reason: 'no dataset has it' };
+      // Shards of a description that is gone are all that is left of its dataset.
+      return pushing || missingDatasets.length > 0 ? 'alive' : { reason: 'no dataset has it' };
     default:
       return deadFiles.has(key) ? { reason: 'what it was made from is gone' } : 'unknown';
   }

@@ -109,7 +109,7 @@ export function parseDatasetArtifact(text: string, field: string): DatasetArtifa
 }
 
 /** The reference with its content pinned, as short as is safe: `artifact:NAME@0123456789abcdef`. */
-export function pinnedDatasetArtifact({ name, sha256 }: ResolvedDataset): string {
+export function pinnedDatasetArtifact({ name, sha256 }: ResolvedDataset): `artifact:${string}` {
   return `${prefix}${name}@${sha256.slice(0, 16)}`;
 }
 

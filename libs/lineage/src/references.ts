@@ -22,6 +22,14 @@ export interface DamagedHolder {
   readonly problem: string;
 }
 
+/** A dataset's description that is gone. */
+export interface MissingDataset {
+  /** Its key; `…` at its end: all that is known of it. */
+  readonly key: string;
+  /** Who refers to it. */
+  readonly by: string;
+}
+
 /** A run that has a record. */
 export interface KnownRun {
   /** Whether it goes no further by itself; null: its record is damaged. */
@@ -34,6 +42,8 @@ export interface KnownRun {
 export interface StoreReferences {
   readonly objects: ReadonlyMap<string, ReferencedObject>;
   readonly damaged: readonly DamagedHolder[];
+  /** Descriptions of datasets that a name or a run refers to, and that are gone: which shards are theirs is not known. */
+  readonly missingDatasets: readonly MissingDataset[];
   /** By id. */
   readonly runs: ReadonlyMap<string, KnownRun>;
   /** Ids of indexes; false: which segments are its own is not known, because its manifest is damaged or of a later form. */
@@ -57,6 +67,7 @@ export interface ReferenceNotes {
   isReferred(key: string): boolean;
   hasContent(sha256: string): boolean;
   damaged(key: string, problem: string): void;
+  missingDataset(key: string, by: string): void;
 }
 
 /** Reads everything that holds references. An object that cannot be read is noted as damaged; nothing is changed. */
@@ -64,6 +75,7 @@ export async function collectReferences(store: Pick<LineageStore, 'get' | 'list'
   const objects = new Map<string, { sha256: string | null; mayBeAbsent: boolean; by: string[] }>();
   const contents = new Set<string>();
   const damaged: DamagedHolder[] = [];
+  const missingDatasets: MissingDataset[] = [];
   const notes: ReferenceNotes = {
     store,
     runs: new Map(),
@@ -82,11 +94,12 @@ export async function collectReferences(store: Pick<LineageStore, 'get' | 'list'
         damaged.push({ key, problem: `${by} expects SHA-256 ${sha256}, ${known.by.join(', ')} ${known.sha256}` });
       known.sha256 ??= sha256;
       known.mayBeAbsent &&= mayBeAbsent;
-      known.by.push(by);
+      if (!known.by.includes(by)) known.by.push(by);
     },
     isReferred: (key) => objects.has(key),
     hasContent: (sha256) => contents.has(sha256),
     damaged: (key, problem) => void damaged.push({ key, problem }),
+    missingDataset: (key, by) => void missingDatasets.push({ key, by }),
   };
   await addRuns(notes);
   await addModels(notes);
@@ -95,5 +108,5 @@ export async function collectReferences(store: Pick<LineageStore, 'get' | 'list'
   await addManifests(notes);
   await addDatasets(notes);
   const { runs, indexes, deadManifests, deadFiles } = notes;
-  return { objects, damaged, runs, indexes, deadManifests, deadFiles };
+  return { objects, damaged, missingDatasets, runs, indexes, deadManifests, deadFiles };
 }

@@ -8,7 +8,9 @@ const recordSchema = z.object({
   state: z.string(),
   specification: z.object({ experiment: z.record(z.string(), z.unknown()) }),
 });
-const commitSchema = z.object({ checkpoint: z.object({ key: z.string(), sha256: z.string() }) });
+const commitSchema = z.object({
+  checkpoint: z.object({ key: z.string(), sha256: z.string(), best: z.boolean().optional() }),
+});
 const endedStates = ['succeeded', 'failed', 'cancelled'];
 
 /** Notes what each run refers to. */
@@ -36,18 +38,22 @@ async function addRun(notes: ReferenceNotes, id: string, commitKeys: readonly st
   notes.refer(key, null, by);
   if ('problem' in record) notes.damaged(key, record.problem);
   let commitsKnown = true;
-  for (const [i, commitKey] of commitKeys.entries()) {
+  const checkpoints: z.output<typeof commitSchema>['checkpoint'][] = [];
+  let newest: (typeof checkpoints)[number] | undefined;
+  for (const commitKey of commitKeys) {
     const commit = await readStoredJson(notes.store, commitKey, commitSchema);
     notes.refer(commitKey, null, by, true);
-    if ('value' in commit) {
-      const { checkpoint } = commit.value;
-      // Older ones are deleted in time; the run goes on from the newest.
-      notes.refer(checkpoint.key, checkpoint.sha256, by, i < commitKeys.length - 1);
-    } else {
+    newest = 'value' in commit ? commit.value.checkpoint : undefined;
+    if (newest !== undefined) checkpoints.push(newest);
+    else {
       commitsKnown = false;
       if ('problem' in commit) notes.damaged(commitKey, commit.problem);
     }
   }
+  // Older ones are deleted in time: the run goes on from the newest, and keeps the best by kNN.
+  const best = checkpoints.findLast((checkpoint) => checkpoint.best === true);
+  for (const checkpoint of checkpoints)
+    notes.refer(checkpoint.key, checkpoint.sha256, by, checkpoint !== newest && checkpoint !== best);
   const ended = 'value' in record ? endedStates.includes(record.value.state) : null;
   notes.runs.set(id, { ended, commitsKnown });
   if (!('value' in record)) return;

@@ -55,13 +55,25 @@ export async function verifyStore(
     if (object.sha256 === null) withoutHash++;
     onProgress?.(++done, before.objects.size);
   }
-  const faults = [...unreadable(before), ...suspects];
+  const faults = [...unreadable(before), ...pinnedToNothing(before), ...suspects];
   const confirmed = faults.length === 0 ? [] : await stillFaulty(store, faults);
   return { faults: confirmed, objects: before.objects.size, bytes, withoutHash };
 }
 
 function unreadable({ damaged, objects }: StoreReferences): StoreFault[] {
   return damaged.map(({ key, problem }) => ({ key, kind: 'unreadable', problem, by: objects.get(key)?.by ?? [] }));
+}
+
+/** Descriptions of which only the beginning of the name is known; the others are looked for like any object. */
+function pinnedToNothing({ missingDatasets, objects }: StoreReferences): StoreFault[] {
+  return missingDatasets
+    .filter(({ key }) => !objects.has(key))
+    .map(({ key, by }) => ({
+      key,
+      kind: 'missing',
+      problem: 'no description begins so: push the same dataset again, or restore it',
+      by: [by],
+    }));
 }
 
 async function faultOf(
@@ -86,7 +98,9 @@ async function stillFaulty(
   faults: readonly StoreFault[],
 ): Promise<StoreFault[]> {
   const now = await collectReferences(store);
-  const again = unreadable(now).filter(({ key }) => faults.some((fault) => fault.key === key));
+  const again = [...unreadable(now), ...pinnedToNothing(now)].filter(({ key }) =>
+    faults.some((fault) => fault.key === key),
+  );
   for (const { key, kind } of faults) {
     const object = now.objects.get(key);
     if (kind === 'unreadable' || object === undefined) continue;

@@ -54,7 +54,7 @@ export async function fillStore(): Promise<FilledStore> {
   await put('runs/done/model.safetensors');
   await put('runs/done/topk-train-neighbors.npy');
   // One that goes: what it writes may come before the commit that names it. It has pinned a dataset that has no name now.
-  const pinned = JSON.stringify({ schemaVersion: 1, form: 'folder', splits: { train: splitOf('shard of a run') } });
+  const pinned = setOf('shard of a run');
   await json('runs/going/run.json', record('running', `artifact:cats@${sha256(pinned).slice(0, 16)}`));
   await put('runs/going/checkpoints/01.safetensors');
   await put('runs/going/reserve');
@@ -82,7 +82,7 @@ export async function fillStore(): Promise<FilledStore> {
   }
   await put('features/older/than-manifests.npy');
 
-  const current = JSON.stringify({ schemaVersion: 1, form: 'folder', splits: { train: splitOf('shard now') } });
+  const current = setOf('shard now');
   await put(datasetSetKey(sha256(current)), current);
   await put(datasetShardKey(sha256('shard now')), 'shard now');
   await put(datasetShardKey(sha256('shard before')), 'shard before');
@@ -121,6 +121,11 @@ export async function fillStore(): Promise<FilledStore> {
     ],
     unknown: ['features/older/than-manifests.npy', 'notes/by-a-person.txt'],
   };
+}
+
+/** The description of a dataset of one such split. */
+export function setOf(shard: string): string {
+  return JSON.stringify({ schemaVersion: 1, form: 'folder', splits: { train: splitOf(shard) } });
 }
 
 /** A dataset's split of one shard, which is the text, and the index that the store has. */
