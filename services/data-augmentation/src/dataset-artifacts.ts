@@ -1,6 +1,7 @@
 // Pushed datasets in the artifact store, as the catalogue sees them.
 import type { ArtifactStore } from '@kindred/artifact-store';
 import { splitsOfSet } from '@kindred/datasets';
+import { isKindredError } from '@kindred/errors';
 import {
   listManifests,
   parseDatasetArtifact,
@@ -25,7 +26,10 @@ export interface DatasetArtifacts {
   estimate(key: DatasetKey): Promise<number>;
   /** The content of a file of a dataset, checked. */
   fetch(file: DatasetFile, dataset: string): Promise<Uint8Array>;
-  /** All that have a name, by name and split; none, with a word in the log, while the store does not answer. */
+  /**
+   * All that have a name, by name and split; none, with a word in the log, while the store does not answer. A damaged one
+   * is left out and named in the log.
+   */
   list(): Promise<DatasetKey[]>;
 }
 
@@ -71,15 +75,34 @@ export function createDatasetArtifacts({ store, shards, logger }: DatasetArtifac
   async function listAll(): Promise<DatasetKey[]> {
     const keys: DatasetKey[] = [];
     const opened = await store();
-    for await (const { id, manifest } of listManifests(opened, ['dataset'])) {
+    for await (const { id, key, manifest } of listManifests(opened, ['dataset'])) {
       const set = manifest?.config['set'];
-      if (typeof set !== 'string') continue;
-      const { splits } = await readDatasetSet(opened, set);
+      if (typeof set !== 'string') {
+        leaveOut(id, `${key} is damaged, or of a later version of Kindred`);
+        continue;
+      }
+      const splits = await splitsOf(opened, set, id);
+      if (splits === null) continue;
       for (const split of Object.keys(splitTexts) as SplitName[]) {
         const known = splits[splitTexts[split]] !== undefined;
         if (known) keys.push({ name: `artifact:${id}`, split, root: '', drawnSize: 0, drawnSeed: 0 });
       }
     }
     return keys;
+  }
+
+  /** Null, with a word in the log that names it, when the description is damaged or gone: the others are listed. */
+  async function splitsOf(opened: ArtifactStore, sha256: string, id: string): Promise<DatasetSet['splits'] | null> {
+    try {
+      return (await readDatasetSet(opened, sha256)).splits;
+    } catch (thrown) {
+      if (!isKindredError(thrown, 'DATA_LOSS') && !isKindredError(thrown, 'NOT_FOUND')) throw thrown;
+      leaveOut(id, thrown.message);
+      return null;
+    }
+  }
+
+  function leaveOut(id: string, why: string): void {
+    logger.error({ dataset: `artifact:${id}` }, `a pushed dataset is left out of the list: ${why}`);
   }
 }

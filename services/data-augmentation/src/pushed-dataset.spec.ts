@@ -1,11 +1,12 @@
 // Batches of a pushed dataset from the real service, against those of the folder that it was pushed from.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createFolderStore, type ArtifactStore } from '@kindred/artifact-store';
 import { pushDataset } from '@kindred/datasets';
-import { datasetShardKey } from '@kindred/lineage';
+import { datasetSetKey, datasetShardKey, manifestKey } from '@kindred/lineage';
 import { Split, type StreamBatchesRequest } from '@kindred/protocol/augmentation';
+import { createLogger } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -102,6 +103,35 @@ describe('a pushed dataset', () => {
     expect(still.description?.contentSha256).toBe(before?.contentSha256);
   });
 
+  it.each(['description', 'manifest'])('does not hide the others when its %s is damaged', async (part) => {
+    await push('whole');
+    rmSync(join(root, 'val/cat/3.png'));
+    const { sha256 } = await push('broken');
+    await paint(join(root, 'val/cat/3.png'), 43);
+    const words: string[] = [];
+    const logger = Object.assign(createLogger('spec', 'silent'), {
+      error: ({ dataset }: { dataset: string }, message: string) => void words.push(`${dataset}: ${message}`),
+    });
+    const { client } = await start({ logger });
+    const names = async (): Promise<string[]> => (await client.listDatasets({})).datasets.map(({ name }) => name);
+    expect(await names()).toEqual(expect.arrayContaining(['artifact:whole', 'artifact:broken']));
+    const key = part === 'manifest' ? manifestKey('dataset', 'broken') : datasetSetKey(sha256);
+    const bytes = await store.get(key);
+    writeFileSync(join(artifactStore, key), Buffer.from(bytes).fill(0, 3, 4));
+    const listed = await names();
+    expect(listed).toContain('artifact:whole');
+    expect(listed).not.toContain('artifact:broken');
+    expect(words).toEqual([expect.stringMatching(/^artifact:broken: /)]);
+    expect(words[0]).toContain(key);
+    // The damaged one itself says so, too.
+    await expect(client.getDataset({ dataset: reference('artifact:broken', Split.TRAIN) })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining(key) as string,
+    });
+    await store.put(key, bytes);
+    expect(await names()).toContain('artifact:broken');
+  });
+
   it('is DATA_LOSS, naming shard and dataset, when a shard is broken in the store', async () => {
     const { set } = await push('hurt');
     const { client } = await start({ shardCache: { folder: join(folder, 'empty'), maxBytes: 2 ** 20 } });
@@ -118,6 +148,16 @@ describe('a pushed dataset', () => {
     );
     await store.put(key, whole);
     expect((await client.getDataset({ dataset: reference('artifact:hurt', Split.TRAIN) })).description?.size).toBe(14);
+  });
+
+  it('that has no room in memory is refused before a shard of it is fetched', async () => {
+    await push('large');
+    const cacheFolder = join(folder, 'no-room');
+    const { client } = await start({ cacheBytes: 20_000, shardCache: { folder: cacheFolder, maxBytes: 2 ** 20 } });
+    const get = (split: Split) => client.getDataset({ dataset: reference('artifact:large', split) });
+    await expect(get(Split.TRAIN)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(existsSync(cacheFolder) ? readdirSync(cacheFolder) : []).toEqual([]);
+    expect((await get(Split.VALIDATION)).description?.size).toBe(4);
   });
 
   it.each([
