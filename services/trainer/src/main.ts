@@ -6,6 +6,7 @@ import { loadConfig } from './config.js';
 import { createEventFiles } from './event-files.js';
 import { createLocalExecutor } from './executor.js';
 import { createHandlers } from './handlers.js';
+import { createDatasetPinner } from './pinned-datasets.js';
 import { createRunLineage } from './run-lineage.js';
 import { roles } from './roles.js';
 import { createRunStore } from './run-store.js';
@@ -26,6 +27,7 @@ await runMain('trainer', async () => {
     executor: createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs }),
     logger,
     tensorFlow: { intraOpThreads: config.threads, xla: config.xla, tf32: config.tf32 },
+    pinDatasets: createDatasetPinner(artifacts),
     maxPendingRuns: config.maxPendingRuns,
     keepCheckpoints: config.keepCheckpoints,
   });

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { createFolderStore } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
+import { writeManifest } from '@kindred/lineage';
 import { createLogger } from '@kindred/service-runtime';
 import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import type { RunningTraining, TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
+import { createDatasetPinner } from './pinned-datasets.js';
 import { checkpointKey, commitKey, type RunSpecification } from './run.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
@@ -74,6 +76,7 @@ describe('runs', () => {
       executor: script.executor,
       logger: createLogger('trainer', 'silent'),
       tensorFlow,
+      pinDatasets: createDatasetPinner(artifacts),
       maxPendingRuns: 1,
       keepCheckpoints: 2,
     });
@@ -110,6 +113,39 @@ describe('runs', () => {
     expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
     expect(second.runs.get('r1').events.map(({ number }) => number)).toEqual([0, 1]);
     expect(second.runs.get('r1').record.attempts).toBe(2);
+  });
+
+  it('keeps the content that a pushed dataset has when the run is started, whatever its name stands for later', async () => {
+    const { runs, artifacts, next } = await open('pinned');
+    const name = (hash: string) =>
+      writeManifest(artifacts, {
+        kind: 'dataset',
+        id: 'pets',
+        producer: { program: 'spec', version: '1' },
+        inputs: [],
+        config: { set: hash.repeat(64) },
+        seed: null,
+        metrics: {},
+        files: [],
+      });
+    const asking = (dataset: string, runId = 'r1'): RunSpecification => {
+      const overrides = { train_db_name: dataset, val_db_name: dataset };
+      return { ...specification(runId), experiment: readExperiment({ text, overrides }) };
+    };
+    await name('a');
+    await runs.start(asking('artifact:pets'));
+    await name('b');
+    const { experiment } = (await next(1)).job.specification;
+    const pinned = `artifact:pets@${'a'.repeat(16)}`;
+    expect([experiment.train_db_name, experiment.val_db_name]).toEqual([pinned, pinned]);
+    // A repeat is the same run, and so is one that names what it was pinned to; another content is not.
+    for (const again of ['artifact:pets', pinned])
+      expect((await runs.start(asking(again))).record.specification.experiment.train_db_name).toBe(pinned);
+    for (const other of ['artifact:cats', `artifact:pets@${'b'.repeat(16)}`])
+      await expect(runs.start(asking(other))).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    // What this store does not know may be known where the data is read.
+    const unknown = await runs.start(asking('artifact:cats', 'r2'));
+    expect(unknown.record.specification.experiment.train_db_name).toBe('artifact:cats');
   });
 
   it('uses the checkpoint before one that is cut short, and says so', async () => {

@@ -1,6 +1,7 @@
 // The runs of this service: one trains at a time, the others wait; all go on after a restart.
 import { KindredError, notFound, toKindredError } from '@kindred/errors';
 import type { Watched } from './event-log.js';
+import { pinnedAlike, type PinDatasets } from './pinned-datasets.js';
 import type { Notice, RunSpecification } from './run.js';
 import { byCreation, createRunEntry, exclusively, newRecord, sameContent, viewOf } from './run-entry.js';
 import type { RunEntry, RunView } from './run-entry.js';
@@ -31,11 +32,13 @@ export interface DamagedRun {
 /** How the runs are kept and worked on. */
 export interface RunsOptions extends RunQueueOptions {
   readonly maxPendingRuns: number;
+  /** Pins the datasets of a new run. @default they stay as they are named */
+  readonly pinDatasets?: PinDatasets;
 }
 
 /** Reads all runs from the store and goes on with those that had not ended. A damaged one never stops the others. */
 export async function openRuns(options: RunsOptions): Promise<Runs> {
-  const { store, logger, maxPendingRuns } = options;
+  const { store, logger, maxPendingRuns, pinDatasets = (specification) => Promise.resolve(specification) } = options;
   const { entries, damaged } = await readAll(options);
   const queue = createRunQueue(options);
   const entryOf = (runId: string): RunEntry => {
@@ -46,6 +49,18 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
     const entry = entries.get(runId);
     if (entry === undefined) throw notFound('run', runId);
     return entry;
+  };
+
+  /** The run of this id, where there is one. */
+  const existing = (asked: RunSpecification): RunEntry | null => {
+    const { runId } = asked;
+    if (!entries.has(runId) && !damaged.some((run) => run.runId === runId)) return null;
+    const entry = entryOf(runId);
+    const { specification } = entry.record;
+    if (sameContent(specification, pinnedAlike(asked, specification))) return entry;
+    throw new KindredError('ALREADY_EXISTS', `run '${runId}' exists with other content; choose another id`, {
+      resource: { type: 'run', name: runId },
+    });
   };
 
   const goOn = async (entry: RunEntry): Promise<void> => {
@@ -75,15 +90,14 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
 
   return {
     damaged,
-    async start(specification) {
-      const { runId } = specification;
-      const existing = entries.get(runId) ?? (damaged.some((run) => run.runId === runId) ? entryOf(runId) : undefined);
-      if (existing !== undefined) {
-        if (sameContent(existing.record.specification, specification)) return viewOf(existing);
-        throw new KindredError('ALREADY_EXISTS', `run '${runId}' exists with other content; choose another id`, {
-          resource: { type: 'run', name: runId },
-        });
-      }
+    async start(asked) {
+      const { runId } = asked;
+      const before = existing(asked);
+      if (before !== null) return viewOf(before);
+      const specification = await pinDatasets(asked);
+      // Another call may have started it in the meantime.
+      const meanwhile = existing(asked);
+      if (meanwhile !== null) return viewOf(meanwhile);
       if (queue.length >= maxPendingRuns) {
         throw new KindredError(
           'RESOURCE_EXHAUSTED',
