@@ -24,7 +24,10 @@ export interface PutResult {
   readonly etag: string;
 }
 
-/** Content for {@link ArtifactStore.put}: bytes, or parts of any size one after another. */
+/**
+ * Content for {@link ArtifactStore.put}: bytes, or parts of any size one after another. The memory of a part may be used
+ * again once the next one is asked for.
+ */
 export type ArtifactContent = Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** Options of {@link ArtifactStore.put}; `ifAbsent` and `ifMatch` exclude each other. */
@@ -64,6 +67,12 @@ export interface DeleteOptions {
   readonly ifMatch?: string;
 }
 
+/** Options of {@link ArtifactStore.removeUnfinished}. */
+export interface UnfinishedOptions {
+  /** Only count. @default false */
+  readonly dryRun?: boolean;
+}
+
 /**
  * Objects by key. A key is one or more segments of letters, digits, `.`, `_`, `-`, `=` joined by `/`; no segment is `.`
  * or `..` (INVALID_ARGUMENT otherwise). Readers see an object as it was before a put or after it, never in between; a
@@ -94,5 +103,5 @@ export interface ArtifactStore {
    * Removes what unfinished puts of dead writers have left and that is older; answers how many there were. Nothing of it
    * was ever visible.
    */
-  removeUnfinished(olderThanMs: number): Promise<number>;
+  removeUnfinished(olderThanMs: number, options?: UnfinishedOptions): Promise<number>;
 }

@@ -15,6 +15,7 @@ import type {
   ReadOptions,
 } from './artifact-store.js';
 import { changed, exists } from './conflicts.js';
+import { endContent } from './content-end.js';
 import { checkHash, checkedPut, checkedRead, isRange, sha256Of, verified } from './content-hash.js';
 import { checkedKey } from './key.js';
 import { withKeyLock } from './key-lock.js';
@@ -58,10 +59,10 @@ export async function createFolderStore(root: string): Promise<ArtifactStore> {
   return {
     place: folder,
     async put(key, content, given) {
-      const options = checkedPut(given);
-      const path = pathOf(key);
       const temporary = join(aside, unfinishedName());
       try {
+        const options = checkedPut(given);
+        const path = pathOf(key);
         const result = await writeSynced(temporary, content);
         if (options.sha256 !== undefined) checkHash(key, result.sha256, options.sha256);
         await makeFolder(dirname(path));
@@ -74,6 +75,7 @@ export async function createFolderStore(root: string): Promise<ArtifactStore> {
           ? noSpace(folder, key, thrown)
           : toKindredError(thrown);
       } finally {
+        endContent(content);
         await rm(temporary, { force: true });
       }
     },
@@ -98,7 +100,7 @@ export async function createFolderStore(root: string): Promise<ArtifactStore> {
         await rm(path, { force: true });
       });
     },
-    removeUnfinished: (olderThanMs) => removeAbandoned(aside, olderThanMs),
+    removeUnfinished: (olderThanMs, options) => removeAbandoned(aside, olderThanMs, options),
   };
 }
 

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import { connect, createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
@@ -14,7 +14,8 @@ import {
 } from '@kindred/testing';
 import { createCertificateAuthority } from '@kindred/testing/certificates';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openStore } from './index.js';
+import { openStore, parseStoreLocation, type S3Location } from './index.js';
+import { connectS3 } from './s3-connection.js';
 
 const program = await goProgram('minio');
 const patienceMs = 400;
@@ -207,6 +208,30 @@ describe.skipIf(program === null)('what keeps an S3 store from being used', () =
         'X-Minio-Internal-Server-Side-Encryption',
       );
     }
+  });
+
+  it("encrypts with a key of the server's key service where asked, and names a key that is not there", async () => {
+    const location = parseStoreLocation(`s3://artifacts?endpoint=${server.endpoint}`, {}) as S3Location;
+    const { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey } = server.credentials;
+    const credentials = { current: () => Promise.resolve({ accessKey, secretKey }), renew: () => false };
+    const connection = connectS3(location, credentials, { patienceMs, onNotice: () => {} });
+    const store = await open(server.credentials, 'artifacts', '&sse=kms:k&part-mib=5');
+    for (const content of [new Uint8Array(10).fill(1), [new Uint8Array(11_000_000).fill(1)]]) {
+      const { sha256, etag } = await store.put('by-kms', content, {});
+      expect(await store.describe('by-kms')).toMatchObject({ sha256, etag });
+      expect((await store.get('by-kms', sha256)).every((byte) => byte === 1)).toBe(true);
+      // What the server says of the object, and what lies on its disk: sealed, in place of ones.
+      const { headers } = await connection.call({ method: 'HEAD', key: 'by-kms', expected: [200] });
+      expect(headers['x-amz-server-side-encryption']).toBe('aws:kms');
+      expect(headers['x-amz-server-side-encryption-aws-kms-key-id']).toBe('arn:aws:kms:k');
+      const onDisk = readdirSync(join(server.folder, 'artifacts', 'by-kms'), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
+      expect(Buffer.concat(onDisk).includes(Buffer.alloc(10, 1))).toBe(false);
+    }
+    const wrong = await open(server.credentials, 'artifacts', '&sse=kms:nobody');
+    const { message } = await faultOf(wrong.put('k', new Uint8Array(10)));
+    expect(message).toContain(place());
   });
 
   it('reads credentials from a file, again when it changes', async () => {

@@ -9,10 +9,13 @@ import { openStore, type ArtifactStore } from './index.js';
 interface Script {
   readonly completions: readonly string[];
   readonly tagStatus: number;
+  /** What it says to the beginning. @default 200 */
+  readonly beginStatus?: number;
 }
 
 const done = '<CompleteMultipartUploadResult><ETag>"whole-1"</ETag></CompleteMultipartUploadResult>';
 const failed = '<Error><Code>InternalError</Code><Message>We encountered an internal error</Message></Error>';
+const denied = '<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>';
 const content = new Uint8Array(6 << 20).fill(7);
 
 // Real servers do not fail at will: what S3 documents of CompleteMultipartUpload is played here.
@@ -26,6 +29,7 @@ describe('a multipart upload', () => {
       const { searchParams: query } = new URL(url, 'http://host');
       if (query.has('list-type')) return [200, '<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'];
       if (query.has('uploads')) {
+        if (script.beginStatus !== undefined) return [script.beginStatus, denied];
         return [200, '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>'];
       }
       if (query.has('tagging')) return [heard.push('tags') && script.tagStatus, ''];
@@ -59,6 +63,21 @@ describe('a multipart upload', () => {
       message: expect.stringContaining('InternalError'),
     });
     expect(heard.at(-1)).toBe('abort');
+  });
+
+  it('that cannot begin ends its source', async () => {
+    const { store } = await open({ completions: [done], tagStatus: 200, beginStatus: 403 });
+    let ended = false;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      try {
+        yield content;
+        yield content;
+      } finally {
+        ended = true;
+      }
+    }
+    await expect(store.put('k', source())).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(ended).toBe(true);
   });
 
   it('succeeds without a kept hash when its tags cannot be written', async () => {

@@ -8,7 +8,7 @@ import { changed, exists } from './conflicts.js';
 import { checkHash, sha256Of } from './content-hash.js';
 import { describeObject, etagOf, putIdHeader, putIdTag, sha256Header, sha256Tag } from './s3-objects.js';
 import type { S3Connection, S3Reply } from './s3-connection.js';
-import { partsOf } from './parts.js';
+import { createPartPool, partsOf, partsOfBytes, type PartPool } from './parts.js';
 
 /** One put: what is written where, and on which condition. */
 interface Put {
@@ -39,24 +39,36 @@ export async function putObject(
   options: PutOptions,
 ): Promise<PutResult> {
   const put: Put = { connection, object, key, options, id: randomUUID() };
-  const { partSize } = connection.location;
   // Bodies on their way are not thrown away for a condition that can be seen not to hold; the server judges it again.
   await checkBeforehand(put);
-  if (content instanceof Uint8Array) {
-    const sha256 = sha256Of(content);
-    if (options.sha256 !== undefined) checkHash(key, sha256, options.sha256);
-    const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-    if (bytes.length <= partSize) return putWhole(put, bytes, sha256);
-    return putParts(put, partsOf([bytes], partSize), sha256);
+  return content instanceof Uint8Array ? putBytes(put, content) : putStream(put, content);
+}
+
+async function putBytes(put: Put, content: Uint8Array): Promise<PutResult> {
+  const { partSize } = put.connection.location;
+  const sha256 = sha256Of(content);
+  if (put.options.sha256 !== undefined) checkHash(put.key, sha256, put.options.sha256);
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  if (bytes.length <= partSize) return putWhole(put, bytes, sha256);
+  return putParts(put, partsOfBytes(bytes, partSize), createPartPool(), sha256);
+}
+
+async function putStream(put: Put, content: Exclude<ArtifactContent, Uint8Array>): Promise<PutResult> {
+  const { partSize } = put.connection.location;
+  const pool = createPartPool();
+  const parts = partsOf(content, partSize, pool);
+  try {
+    const { value: first = Buffer.alloc(0) } = await parts.next();
+    if (first.length < partSize) {
+      const sha256 = sha256Of(first);
+      if (put.options.sha256 !== undefined) checkHash(put.key, sha256, put.options.sha256);
+      return await putWhole(put, first, sha256);
+    }
+    return await putParts(put, startingWith(first, parts), pool, put.options.sha256 ?? null);
+  } finally {
+    // Nobody has begun to read it where the upload could not begin: its source learns of the end here.
+    await parts.return(undefined);
   }
-  const parts = partsOf(content, partSize);
-  const { value: first = Buffer.alloc(0) } = await parts.next();
-  if (first.length < partSize) {
-    const sha256 = sha256Of(first);
-    if (options.sha256 !== undefined) checkHash(key, sha256, options.sha256);
-    return putWhole(put, first, sha256);
-  }
-  return putParts(put, startingWith(first, parts), options.sha256 ?? null);
 }
 
 async function putWhole(put: Put, body: Buffer, sha256: string): Promise<PutResult> {
@@ -71,7 +83,12 @@ async function putWhole(put: Put, body: Buffer, sha256: string): Promise<PutResu
   return { sha256, size: body.length, etag };
 }
 
-async function putParts(put: Put, parts: AsyncIterable<Buffer>, known: string | null): Promise<PutResult> {
+async function putParts(
+  put: Put,
+  parts: AsyncIterable<Buffer> | Iterable<Buffer>,
+  pool: PartPool,
+  known: string | null,
+): Promise<PutResult> {
   const { connection, key, options } = put;
   const uploadId = await beginUpload(put, known);
   const hash = createHash('sha256');
@@ -83,7 +100,9 @@ async function putParts(put: Put, parts: AsyncIterable<Buffer>, known: string | 
       const sending = uploadPart(put, uploadId, index + 1, part);
       hash.update(part);
       size += part.length;
-      return sending;
+      const sent = await sending;
+      pool.give(part);
+      return sent;
     });
     if (options.sha256 !== undefined) checkHash(key, hash.copy().digest('hex'), options.sha256);
     etag = await completeUpload(put, uploadId, uploaded);
@@ -225,7 +244,7 @@ function newObjectHeaders({ id, connection }: Put, sha256: string | null): Recor
 /** Runs `work` on each part, a bounded number at a time, in the order of the parts; the first error ends it. */
 async function inParallel<T>(
   limit: number,
-  parts: AsyncIterable<Buffer>,
+  parts: AsyncIterable<Buffer> | Iterable<Buffer>,
   work: (part: Buffer, index: number) => Promise<T>,
 ): Promise<T[]> {
   const results: Promise<T>[] = [];

@@ -1,15 +1,16 @@
 // The artifact store in a bucket of an S3 server: MinIO, Amazon's, versitygw, or any other.
 import { buffer } from 'node:stream/consumers';
 import { KindredError, isKindredError } from '@kindred/errors';
-import { XMLParser } from 'fast-xml-parser';
 import type { ArtifactDescription, ArtifactStore, ListOptions } from './artifact-store.js';
 import { changed } from './conflicts.js';
+import { endContent } from './content-end.js';
 import { checkedPut, checkedRead } from './content-hash.js';
 import { checkedKey } from './key.js';
 import { connectS3, type S3Connection, type S3Patience } from './s3-connection.js';
 import { findCredentials } from './s3-credentials.js';
 import { describeObject, readObject } from './s3-objects.js';
 import { putObject } from './s3-put.js';
+import { abortUploads } from './s3-uploads.js';
 import type { S3Location } from './store-location.js';
 
 const pageSize = 1_000;
@@ -34,8 +35,11 @@ export async function createS3Store(
   return {
     place: location.prefix === '' ? place : `${location.prefix} in ${place}`,
     async put(key, content, options) {
-      const checked = checkedPut(options);
-      return putObject(connection, objectOf(key), key, content, checked);
+      try {
+        return await putObject(connection, objectOf(key), key, content, checkedPut(options));
+      } finally {
+        endContent(content);
+      }
     },
     async get(key, options) {
       const checked = checkedRead(options);
@@ -63,7 +67,7 @@ export async function createS3Store(
       const { status } = await connection.call({ method: 'DELETE', key: object, headers, expected });
       if (status === 409 || status === 412) throw changed(key);
     },
-    removeUnfinished: (olderThanMs) => abortUploads(connection, olderThanMs),
+    removeUnfinished: (olderThanMs, options) => abortUploads(connection, olderThanMs, options),
   };
 }
 
@@ -88,25 +92,6 @@ async function* listObjects(
     if (!isTruncated || last === undefined) return;
     after = last;
   }
-}
-
-/** Aborts the multipart uploads under the store's prefix that began long ago. */
-async function abortUploads(connection: S3Connection, olderThanMs: number): Promise<number> {
-  const { prefix } = connection.location;
-  const query = `prefix=${encodeURIComponent(prefix)}&uploads=`;
-  const { body } = await connection.call({ method: 'GET', query, expected: [200] });
-  const parser = new XMLParser({ parseTagValue: false, isArray: (name) => name === 'Upload' });
-  const { ListMultipartUploadsResult: result } = parser.parse(body.toString()) as {
-    ListMultipartUploadsResult?: { Upload?: { Key: string; UploadId: string; Initiated: string }[] };
-  };
-  let aborted = 0;
-  for (const { Key, UploadId, Initiated } of result?.Upload ?? []) {
-    if (Date.now() - Date.parse(Initiated) < olderThanMs) continue;
-    const upload = `uploadId=${encodeURIComponent(UploadId)}`;
-    await connection.call({ method: 'DELETE', key: Key, query: upload, expected: [204, 404] });
-    aborted++;
-  }
-  return aborted;
 }
 
 function isKey(key: string): boolean {

@@ -1,5 +1,6 @@
 // What every artifact store must do; the same suite runs over the folder and over each S3 server.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { ArtifactStore } from './artifact-store.js';
 import { expect, it } from 'vitest';
 
@@ -46,6 +47,17 @@ export function itConforms(
     expect(await store.describe('runs/r1')).toBeNull();
     await store.put('empty', new Uint8Array(0));
     expect((await store.get('empty')).length).toBe(0);
+  });
+
+  it('ends the stream of a put that is refused before it is read', async () => {
+    const { store } = await open();
+    await store.put('k', text('1'));
+    for (const options of [{ ifAbsent: true }, { ifMatch: 'another' }, { sha256: 'no hash' }]) {
+      const source = Readable.from([text('2')]);
+      await expect(store.put('k', source, options)).rejects.toBeInstanceOf(Error);
+      expect(source.destroyed).toBe(true);
+    }
+    expect(ofText(await store.get('k'))).toBe('1');
   });
 
   it('takes and gives large objects as streams, and ranges of them', async () => {

@@ -80,7 +80,8 @@ interface StsReply {
 
 function stsUrl({ endpoint, region }: S3Location, named: string | null): URL {
   if (named !== null) return new URL(named);
-  if (/\.amazonaws\.com$/.test(endpoint.hostname)) return new URL(`https://sts.${region}.amazonaws.com`);
+  const amazon = /\.amazonaws\.com(\.cn)?$/.exec(endpoint.hostname)?.[0];
+  if (amazon !== undefined) return new URL(`https://sts.${region}${amazon}`);
   return endpoint;
 }
 
