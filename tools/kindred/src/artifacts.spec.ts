@@ -64,6 +64,29 @@ describe('kindred artifacts', () => {
     expect((await kindred('verify')).code).toBe(0);
   });
 
+  it('lets objects of others go by a rule alone, and nothing of its own', async () => {
+    const store = await createFolderStore(artifacts);
+    const keys = ['backups/1.tar', 'backups/2.tar', 'backups/3.tar'];
+    for (const [i, key] of keys.entries()) {
+      await store.put(key, Buffer.from(key));
+      const made = new Date(Date.now() - (10 - 3 * i) * 86_400_000);
+      utimesSync(path(key), made, made);
+    }
+    const gone = (): string[] => keys.filter((key) => !existsSync(path(key)));
+    expect(await kindred('gc', '--delete')).toMatchObject({ code: 0, result: { unknown: keys, expired: [] } });
+    const rules = ['--rule', 'backups/:newest=1,days=8', '--rule', 'runs/:newest=0', '--rule', 'features/:newest=0'];
+    expect(await kindred('gc', ...rules)).toMatchObject({ code: 0, result: { expired: [{ key: 'backups/1.tar' }] } });
+    expect(gone()).toEqual([]);
+    expect(await kindred('gc', '--delete', ...rules)).toMatchObject({
+      code: 0,
+      result: { expired: [{ key: 'backups/1.tar' }], deleted: 0 },
+    });
+    expect(gone()).toEqual(['backups/1.tar']);
+    expect((await kindred('verify')).code).toBe(0);
+    for (const rule of [':newest=1', 'backups/', 'backups/:newest=', 'backups/:oldest=1', 'backups/:newest=x'])
+      expect(await kindred('gc', '--rule', rule)).toMatchObject({ code: 2, result: { code: 'INVALID_ARGUMENT' } });
+  });
+
   it('verifies, names each damaged file and what it belongs to, and ends with exit code 4', async () => {
     expect(await kindred('verify')).toMatchObject({ code: 0, result: { faults: [] } });
     appendFileSync(path('features/r1/train-features.npy'), '!');

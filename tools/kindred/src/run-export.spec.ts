@@ -192,7 +192,18 @@ describe('a run that goes out', () => {
     });
     const { garbage } = await collectGarbage(store, { graceMs: 0 });
     expect(garbage.filter(({ key }) => key.includes('twin'))).toEqual([]);
+    // The same again changes nothing; with other settings it is another model.
+    const before = [await store.get('registry/twin.json'), await store.get('manifests/model/twin.json')];
+    expect(await kindred('artifacts', 'import', file, '--name', 'twin', '--config-exp', experiment)).toBe(0);
+    expect([await store.get('registry/twin.json'), await store.get('manifests/model/twin.json')]).toEqual(before);
     expect(await kindred('artifacts', 'import', file, '--name', 'twin')).not.toBe(0);
+    // Cut after the model was stored, and after it was registered: repeated, it goes on.
+    for (const lost of [['registry/twin.json', 'manifests/model/twin.json'], ['manifests/model/twin.json']]) {
+      for (const key of lost) await store.delete(key);
+      expect(await kindred('artifacts', 'import', file, '--name', 'twin', '--config-exp', experiment)).toBe(0);
+      expect((await createModelRegistry(store).get('twin')).versions).toHaveLength(1);
+      expect(await readManifest(store, 'model', 'twin')).not.toBeNull();
+    }
     expect(await kindred('artifacts', 'import', file, '--name', 'whole')).not.toBe(0);
     expect(decodeModelFile(await store.get('runs/whole/model.safetensors')).origin).toEqual({ run: 'whole' });
   });

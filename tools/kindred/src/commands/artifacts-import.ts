@@ -1,11 +1,12 @@
 // `kindred artifacts import`: a model that was trained elsewhere, to be served here.
+import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { ArtifactStore } from '@kindred/artifact-store';
-import { KindredError, invalidField } from '@kindred/errors';
+import { KindredError, invalidField, isKindredError } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
-import { codeVersion, createModelRegistry, runModelKey, writeManifest } from '@kindred/lineage';
+import { codeVersion, createModelRegistry, readManifest, runModelKey, writeManifest } from '@kindred/lineage';
 import { withModelFiles } from '../model-files.js';
 import type { ImportRequest, ImportResult } from '../model-files.worker.js';
 import { parseRunId, readNamedFile } from '../settings.js';
@@ -35,7 +36,7 @@ export function addArtifactsImport(artifacts: Command): void {
     .addHelpText(
       'after',
       `
-Nothing in the file is executed. Without --config-exp it is served with the normalisation and crop that are usual for the form.
+Nothing in the file is executed. An import that was cut goes on when it is repeated; repeated again it changes nothing. Without --config-exp it is served with the normalisation and crop that are usual for the form.
 Example:
   kindred artifacts import simclr_cifar-10.pth.tar --name scan-cifar10
   kindred embed --model scan-cifar10 cat.png`,
@@ -65,16 +66,25 @@ Example:
 /** Writes the model where the embedding service finds it by name, with its manifest, and registers it. */
 async function save(store: ArtifactStore, name: string, path: string, model: ImportResult): Promise<string> {
   const key = runModelKey(name);
-  const taken = new KindredError('ALREADY_EXISTS', `there is a run or model '${name}' already; choose another --name`, {
-    resource: { type: 'model', name },
+  const taken = (what: string): KindredError =>
+    new KindredError('ALREADY_EXISTS', `there is ${what} '${name}' already; choose another --name`, {
+      resource: { type: 'model', name },
+    });
+  if ((await store.describe(`runs/${name}/run.json`)) !== null) throw taken('a run');
+  const { sha256, size } = await store.put(key, model.file, { ifAbsent: true }).catch(async (thrown: unknown) => {
+    if (!isKindredError(thrown, 'ALREADY_EXISTS')) throw thrown;
+    // The same again goes on with what an import that was cut has left undone.
+    const found = await store.get(key);
+    if (Buffer.compare(found, model.file) !== 0) throw taken('another model');
+    return { sha256: createHash('sha256').update(found).digest('hex'), size: found.length };
   });
-  if ((await store.describe(`runs/${name}/run.json`)) !== null || (await store.describe(key)) !== null) throw taken;
-  const { sha256, size } = await store.put(key, model.file, { ifAbsent: true });
   const file = { key, sha256, size };
   const { architecture, normalisation, cropSize, origin } = model;
   const source = { kind: 'import', id: basename(path) } as const;
-  // Registered first: a manifest of what nothing refers to is garbage.
+  // Registered first: a manifest of what nothing refers to is garbage. The same file keeps the version that it has.
   await createModelRegistry(store).register(name, { ...file, source, description: `imported from ${source.id}` });
+  const known = await readManifest(store, 'model', name);
+  if (known?.files.some((other) => other.key === key && other.sha256 === sha256) === true) return key;
   await writeManifest(store, {
     kind: 'model',
     id: name,
