@@ -25,8 +25,8 @@ const folder = temporaryFolder('kindred-formats');
 const data = join(folder, 'data');
 const trained = join(folder, 'results', 'drawn');
 
-/** Interpreters with PyTorch, and with TensorFlow and onnxruntime; null where pip can't bring them. */
-async function environments(): Promise<{ readonly torch: string; readonly graphs: string } | null> {
+/** Interpreters with PyTorch, with TensorFlow and onnxruntime, and with Lightning; null where pip can't bring them. */
+async function environments(): Promise<{ readonly torch: string; readonly graphs: string; lightning: string } | null> {
   const say = (line: string): void => console.log(line);
   try {
     return {
@@ -42,6 +42,13 @@ async function environments(): Promise<{ readonly torch: string; readonly graphs
         contents: 'TensorFlow and onnxruntime; 2 GB',
         say,
       }),
+      lightning: await pythonWith({
+        purpose: 'lightning',
+        file: join(scripts, 'requirements-lightning.txt'),
+        contents: 'PyTorch Lightning and lightly; 0.1 GB',
+        complete: true,
+        say,
+      }),
     };
   } catch (thrown) {
     console.warn(
@@ -52,11 +59,17 @@ async function environments(): Promise<{ readonly torch: string; readonly graphs
 }
 
 async function runPython(interpreter: string | undefined, script: string, ...words: string[]): Promise<void> {
-  const path = [scripts, peers].join(delimiter);
+  const path = [scripts, peers, ...(interpreter === python?.lightning ? [await packagesOf(python?.torch)] : [])];
   await promisify(execFile)(interpreter ?? '', [join(scripts, script), ...words], {
-    env: { ...process.env, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' },
+    env: { ...process.env, PYTHONPATH: path.join(delimiter), PYTHONDONTWRITEBYTECODE: '1' },
     maxBuffer: 2 ** 26,
   });
+}
+
+/** Folder of an environment's packages, for another that goes without its own PyTorch. */
+async function packagesOf(interpreter: string | undefined): Promise<string> {
+  const script = 'import sysconfig; print(sysconfig.get_paths()["purelib"])';
+  return (await promisify(execFile)(interpreter ?? '', ['-c', script])).stdout.trim();
 }
 
 /** Images of every brightness and frequency, uint8 [64, side, side, 3], written for Python. */
@@ -180,6 +193,12 @@ describe.skipIf(python === null)('formats', () => {
   ])('of PyTorch (%s) give PyTorch’s features here', async (name, images, options) => {
     await kindred('artifacts', 'import', join(folder, `${name}.pth`), '--name', name, ...options);
     await expectSame(name, images, [join(folder, name)]);
+  });
+
+  it('of Lightning, with all that its trainer keeps beside the weights of lightly’s modules, give PyTorch’s features here', async () => {
+    await runPython(python?.lightning, 'make_lightly.py', large, folder);
+    await kindred('artifacts', 'import', join(folder, 'lightly.ckpt'), '--name', 'lightly');
+    await expectSame('lightly', large, [join(folder, 'lightly')]);
   });
 
   it.each([

@@ -17,6 +17,11 @@ export interface PythonRequirements {
   /** What is in it and how much, for people who wait: `PyTorch and others; several GB`. */
   readonly contents: string;
   readonly say: (line: string) => void;
+  /**
+   * The file names all that is installed: what its packages want beside it comes from elsewhere, for example by `PYTHONPATH`
+   * from an environment that has the gigabytes of PyTorch already. @default false
+   */
+  readonly complete?: boolean;
 }
 
 /** Name of the folder of an environment, for the text of its requirements. */
@@ -59,7 +64,11 @@ function cacheFolder(environment: NodeJS.ProcessEnv): string {
   return join(environment['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'kindred');
 }
 
-async function install({ file, contents, say }: PythonRequirements, folder: string, python: string): Promise<void> {
+async function install(
+  { file, contents, say, complete = false }: PythonRequirements,
+  folder: string,
+  python: string,
+): Promise<void> {
   const begin = Date.now();
   say(`installing ${contents}, once, into ${folder}`);
   // An environment cannot be moved after it is made; what an interrupted installation left is thrown away.
@@ -72,7 +81,11 @@ async function install({ file, contents, say }: PythonRequirements, folder: stri
   );
   await execute(
     python,
-    [...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'], ...['--requirement', file]],
+    [
+      ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile'],
+      ...(complete ? ['--no-deps'] : []),
+      ...['--requirement', file],
+    ],
     'check that the package index can be reached and that 8 GB are free',
   );
   say(`installed in ${Math.round((Date.now() - begin) / 1000)} s`);
