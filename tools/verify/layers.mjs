@@ -31,6 +31,7 @@ export const walls = [
   wall('minio', ['libs/artifact-store']),
   wall('@grpc/grpc-js', ['libs/service-runtime']),
   wall('nice-grpc', ['libs/service-runtime']),
+  wall('@kubernetes/client-node', ['libs/kubernetes-jobs']),
 ];
 
 function wall(name, owner) {

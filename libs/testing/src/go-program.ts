@@ -3,6 +3,22 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { checkoutRoot } from './golden.js';
 
+/** Programs that `tools/setup` can build. */
+export type GoProgramName =
+  | 'minio'
+  | 'mc'
+  | 'versitygw'
+  | 'toxiproxy'
+  | 'grpcurl'
+  | 'ghz'
+  | 'weaviate'
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-scheduler'
+  | 'kube-controller-manager'
+  | 'kubectl'
+  | 'kwok';
+
 /** What `tools/setup/go-program.mjs` ends with when a registry cannot be reached. */
 const unreachableCode = 5;
 
@@ -10,9 +26,7 @@ const unreachableCode = 5;
  * The path of a program that `tools/setup` can build (minutes for the largest, once a machine); null, with a loud line,
  * where the registry cannot be reached: tests of it are then skipped.
  */
-export async function goProgram(
-  name: 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz' | 'weaviate',
-): Promise<string | null> {
+export async function goProgram(name: GoProgramName): Promise<string | null> {
   const script = join(checkoutRoot(), 'tools/setup/go-program.mjs');
   const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'pipe', 'inherit'] });
   let path = '';

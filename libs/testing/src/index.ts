@@ -3,6 +3,7 @@ export { blankPng, claimingPng } from './blank-png.js';
 export { goldenFolder, readGoldenJson, readGoldenNpy, readRecordedJson, readRecordedNpy } from './golden.js';
 export type { GoldenArray } from './golden.js';
 export { goProgram } from './go-program.js';
+export type { GoProgramName } from './go-program.js';
 export { freePort, startS3Server } from './s3-server.js';
 export type { S3Server, S3ServerKind, S3ServerOptions } from './s3-server.js';
 export { eventContent, measuredFields } from './event-content.js';

@@ -1,7 +1,20 @@
 // Types of go-programs.mjs for tools in TypeScript.
 
 /** Programs that can be built. */
-export type GoProgramName = 'minio' | 'mc' | 'versitygw' | 'toxiproxy' | 'grpcurl' | 'ghz' | 'weaviate';
+export type GoProgramName =
+  | 'minio'
+  | 'mc'
+  | 'versitygw'
+  | 'toxiproxy'
+  | 'grpcurl'
+  | 'ghz'
+  | 'weaviate'
+  | 'etcd'
+  | 'kube-apiserver'
+  | 'kube-scheduler'
+  | 'kube-controller-manager'
+  | 'kubectl'
+  | 'kwok';
 
 /**
  * The path of a program's executable, built first where it is not cached (minutes for the largest, once a machine).

@@ -1,5 +1,14 @@
 // Programs written in Go that tests, benchmarks and `kindred up --store minio` run: built once from pinned sources, cached by version.
-import { chmodSync, existsSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { outputOf, runLogged } from './command.mjs';
 import { cachedFolder } from './content.mjs';
@@ -8,10 +17,53 @@ import { preparePlace } from './place.mjs';
 import { ExitCode, SetupError } from './setup-error.mjs';
 import { isDebian } from './system-packages.mjs';
 
-/** @typedef {{ readonly package: string, readonly version: string }} GoProgram */
+/**
+ * @typedef {object} GoProgram
+ * @property {string} package import path
+ * @property {string} version of its module
+ * @property {string} [module] its module, where `go install` refuses it because its go.mod replaces others: it is built
+ *   as a dependency of a throwaway module then
+ * @property {readonly string[]} [replaced] modules that its go.mod takes from its own repository, by name
+ * @property {string} [replacedVersion] what they are published as
+ * @property {string} [linkerFlags] more of them
+ */
+
+const kubernetesVersion = 'v1.34.4';
+
+/** Modules that k8s.io/kubernetes takes from its own tree, and that are published as v0.X.Y for its v1.X.Y. */
+const kubernetesStaging = [
+  ...['api', 'apiextensions-apiserver', 'apimachinery', 'apiserver', 'cli-runtime', 'client-go', 'cloud-provider'],
+  ...['cluster-bootstrap', 'code-generator', 'component-base', 'component-helpers', 'controller-manager', 'cri-api'],
+  ...['cri-client', 'csi-translation-lib', 'dynamic-resource-allocation', 'endpointslice', 'externaljwt', 'kms'],
+  ...[
+    'kube-aggregator',
+    'kube-controller-manager',
+    'kube-proxy',
+    'kube-scheduler',
+    'kubectl',
+    'kubelet',
+    'metrics',
+    'mount-utils',
+  ],
+  ...['pod-security-admission', 'sample-apiserver'],
+].map((name) => `k8s.io/${name}`);
+
+/** @param {string} name @returns {GoProgram} */
+function kubernetesProgram(name) {
+  const variable = 'k8s.io/component-base/version';
+  const [, major, minor] = kubernetesVersion.split(/[v.]/);
+  return {
+    package: `k8s.io/kubernetes/cmd/${name}`,
+    version: kubernetesVersion,
+    module: 'k8s.io/kubernetes',
+    replaced: kubernetesStaging,
+    replacedVersion: kubernetesVersion.replace('v1.', 'v0.'),
+    linkerFlags: `-X ${variable}.gitVersion=${kubernetesVersion} -X ${variable}.gitMajor=${major} -X ${variable}.gitMinor=${minor}`,
+  };
+}
 
 /** What can be built, pinned: the import path of the program and the version of its module. */
-export const goPrograms = /** @type {const} */ ({
+export const goPrograms = Object.freeze({
   /** S3 server; the last state of a project that was archived in 2026. */
   minio: { package: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c' },
   /** S3 client of the same project: what throughput is measured against. */
@@ -26,6 +78,15 @@ export const goPrograms = /** @type {const} */ ({
   ghz: { package: 'github.com/bojand/ghz/cmd/ghz', version: 'v0.120.0' },
   /** The vector database that collections can be kept in, and that benchmarks compare with (about 5 minutes to build). */
   weaviate: { package: 'github.com/weaviate/weaviate/cmd/weaviate-server', version: 'v1.35.2' },
+  /** What Kubernetes' API server keeps its objects in. */
+  etcd: { package: 'go.etcd.io/etcd/server/v3', version: 'v3.6.7', module: 'go.etcd.io/etcd/server/v3' },
+  /** A control plane of Kubernetes, for tools/control-plane. */
+  'kube-apiserver': kubernetesProgram('kube-apiserver'),
+  'kube-scheduler': kubernetesProgram('kube-scheduler'),
+  'kube-controller-manager': kubernetesProgram('kube-controller-manager'),
+  kubectl: kubernetesProgram('kubectl'),
+  /** Plays the kubelets of nodes that do not exist. */
+  kwok: { package: 'sigs.k8s.io/kwok/cmd/kwok', version: 'v0.7.0' },
 });
 
 /** The oldest Go that builds all of them, and the one that is fetched where this machine's is older. */
@@ -74,10 +135,33 @@ async function build(name, program, folder, log, progress) {
   // Nothing of C, no paths of this machine: the program runs wherever it is copied to.
   const env = { GOBIN: folder, CGO_ENABLED: '0', GOFLAGS: '-trimpath', GOTOOLCHAIN: 'local' };
   const advice = `${name} could not be built. ${goAdvice}`;
+  if (program.module !== undefined) return buildAsDependency(name, program, folder, { log, go, env, advice });
   await reaching(log, () =>
     runLogged(log, go, ['install', '-ldflags', '-s -w', `${program.package}@${program.version}`], { env, advice }),
   );
   renameSync(join(folder, basename(program.package)), join(folder, name));
+}
+
+/**
+ * Builds a program whose go.mod has `replace` directives, which `go install` refuses: as a dependency of a throwaway
+ * module, in which what it takes from its own repository is replaced by what was published.
+ * @param {string} name
+ * @param {GoProgram} program
+ * @param {string} folder
+ * @param {{ log: string, go: string, env: NodeJS.ProcessEnv, advice: string }} tools
+ */
+async function buildAsDependency(name, program, folder, { log, go, env, advice }) {
+  const { module, version, replaced = [], replacedVersion, linkerFlags = '' } = program;
+  const cwd = join(folder, 'module');
+  mkdirSync(cwd);
+  const replacements = replaced.map((path) => `replace ${path} => ${path} ${replacedVersion}`);
+  writeFileSync(
+    join(cwd, 'go.mod'),
+    ['module throwaway', 'go 1.25.0', `require ${module} ${version}`, ...replacements, ''].join('\n'),
+  );
+  const flags = ['-mod=mod', '-trimpath', '-ldflags', `-s -w ${linkerFlags}`, '-o', join(folder, name)];
+  await reaching(log, () => runLogged(log, go, ['build', ...flags, program.package], { cwd, env, advice }));
+  rmSync(cwd, { recursive: true });
 }
 
 /**

@@ -1,0 +1,121 @@
+// Follows a list of the API: reads it whole, then hears of each change, from where it stopped after a lost connection.
+import type { KubernetesListObject, KubernetesObject, Watch } from '@kubernetes/client-node';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { KindredError } from '@kindred/errors';
+import { apiError, statusOf } from './api-errors.js';
+
+/** Something that follows. */
+export interface ListFollower {
+  close(): Promise<void>;
+}
+
+/** What to follow, and who is told. */
+export interface ListFollowerOptions<T extends KubernetesObject> {
+  readonly watch: Pick<Watch, 'watch'>;
+  readonly path: string;
+  readonly labelSelector: string;
+  list(): Promise<KubernetesListObject<T>>;
+  onAll(items: readonly T[]): void;
+  onChange(item: T): void;
+  onGone(item: T): void;
+  onTrouble(error: KindredError | null): void;
+  /** Pause after a first failure, in milliseconds; doubled by each that follows. @default 500 */
+  readonly firstPauseMs?: number;
+  /** The longest pause, in milliseconds. @default 10_000 */
+  readonly maxPauseMs?: number;
+}
+
+/** The server ends a watch after this long, so that a connection that died unseen is found out. */
+const watchSeconds = 240;
+/** Where a watch stops telling from: the changes since then are no longer kept. */
+const gone = 410;
+
+/** Starts following. */
+export function followList<T extends KubernetesObject>(options: ListFollowerOptions<T>): ListFollower {
+  const { firstPauseMs = 500, maxPauseMs = 10_000 } = options;
+  const closing = new AbortController();
+  const run = async (): Promise<void> => {
+    let from: string | null = null;
+    let failures = 0;
+    while (!closing.signal.aborted) {
+      try {
+        if (from === null) {
+          const { items, metadata } = await options.list();
+          options.onAll(items);
+          from = metadata?.resourceVersion ?? '';
+          options.onTrouble(null);
+        }
+        const { resourceVersion, failure, opened }: WatchEnd = await watchFrom(options, from, closing.signal);
+        from = resourceVersion;
+        if (opened) failures = 0;
+        if (failure !== null) throw failure;
+      } catch (thrown) {
+        if (closing.signal.aborted) return;
+        if (statusOf(thrown) === gone) {
+          from = null;
+          continue;
+        }
+        options.onTrouble(apiError(thrown, `watch ${options.path}`));
+        const pause = Math.min(maxPauseMs, firstPauseMs * 2 ** failures++);
+        await delay(pause, undefined, { signal: closing.signal }).catch(() => {});
+      }
+    }
+  };
+  const running = run();
+  return {
+    async close() {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+interface WatchEnd {
+  /** Where the next one goes on. */
+  readonly resourceVersion: string;
+  /** Null: the server ended it as agreed. */
+  readonly failure: unknown;
+  /** Whether it was heard of at all. */
+  readonly opened: boolean;
+}
+
+/** One watch, to its end. */
+function watchFrom<T extends KubernetesObject>(
+  { watch, path, labelSelector, onChange, onGone, onTrouble }: ListFollowerOptions<T>,
+  from: string,
+  signal: AbortSignal,
+): Promise<WatchEnd> {
+  return new Promise((resolve) => {
+    let resourceVersion = from;
+    let failure: unknown = null;
+    let [opened, over] = [false, false];
+    let controller: AbortController | null = null;
+    const stop = (): void => {
+      controller?.abort();
+      end(null);
+    };
+    const end = (error: unknown): void => {
+      over = true;
+      signal.removeEventListener('abort', stop);
+      resolve({ resourceVersion, failure: failure ?? error ?? null, opened });
+    };
+    const heard = (type: string, object: T & { readonly code?: number }): void => {
+      if (over) return;
+      if (type === 'ERROR') {
+        failure = { statusCode: object.code ?? gone };
+        return;
+      }
+      resourceVersion = object.metadata?.resourceVersion ?? resourceVersion;
+      if (type === 'ADDED' || type === 'MODIFIED') onChange(object);
+      if (type === 'DELETED') onGone(object);
+    };
+    const query = { labelSelector, resourceVersion, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
+    signal.addEventListener('abort', stop, { once: true });
+    watch.watch(path, query, heard, end).then((made) => {
+      if (over) return made.abort();
+      controller = made;
+      opened = true;
+      onTrouble(null);
+    }, end);
+  });
+}
