@@ -32,7 +32,9 @@ export const bars: Readonly<Record<string, Bar>> = {
   'flat-batch': { of: 'ratio', must: 'atLeast', value: 0.9 },
   recall: { of: 'ours', must: 'atLeast', value: 0.98 },
   'search-under-writes': { of: 'ours', must: 'atMost', value: 2 },
+  'recall-restart': { of: 'ours', must: 'atLeast', value: 1 },
   restart: { of: 'ours', must: 'atMost', value: 20 },
+  'restart-indexed': { of: 'ours', must: 'atMost', value: 20 },
   'compile-seconds': { of: 'ours', must: 'atMost', value: 3 },
 };
 

@@ -8,7 +8,9 @@ import { endToEndSuite } from './end-to-end.js';
 import { gpuSuite, gpuXlaSuite } from './gpu.js';
 import { memorySuite } from './memory.js';
 import { miningSuite } from './mining.js';
-import { neighborsFlatSuite, neighborsServiceSuite } from './neighbors.js';
+import { neighborsFlatSuite } from './neighbors.js';
+import { neighborsRestartSuite } from './neighbors-restart.js';
+import { neighborsServiceSuite } from './neighbors-service.js';
 import { stepSettingsSuite } from './step-settings.js';
 import { stepsSuite } from './steps.js';
 import type { Suite } from './suite.js';
@@ -27,7 +29,7 @@ const trainingSuites: readonly Suite[] = [
 const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLoadSuite];
 
 /** All about the neighbour index. */
-const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite];
+const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite, neighborsRestartSuite];
 
 /** All suites that run on any machine, in the order in which they run. */
 export const allSuites: readonly Suite[] = [
@@ -51,7 +53,7 @@ export const groups = [
     suites: trainingSuites,
   },
   { name: 'embedding', description: 'the embedding service under load: both of its suites', suites: embeddingSuites },
-  { name: 'neighbors', description: 'the neighbour index: both of its suites', suites: neighborSuites },
+  { name: 'neighbors', description: 'the neighbour index: all of its suites', suites: neighborSuites },
 ] as const;
 
 /** The suites that these names mean, each once; no names: all that run on any machine. NOT_FOUND for a name that there is not. */
