@@ -109,4 +109,4 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 
 }  // namespace
 
-NODE_API_MODULE(mining, Init)
+NODE_API_MODULE(kindred_faiss, Init)

@@ -1,8 +1,8 @@
-// The native part, compiled by set-up from `../native`, loaded when it is first needed.
+// The native part: one addon, compiled by set-up from `../native` into faiss-node's build folder, loaded when it is first needed.
 import { createRequire } from 'node:module';
 import { KindredError } from '@kindred/errors';
 
-/** What `libs/faiss-native/native` compiles to. Calls are synchronous and run on all cores. */
+/** Mining, in the addon. Calls are synchronous and run on all cores. */
 export interface MiningAddon {
   /** Instruction sets that this processor can run, fastest first; the first is used unless another is named. */
   readonly kernels: readonly string[];
@@ -76,27 +76,22 @@ export interface VectorsAddon {
   crc32c(bytes: Uint8Array, before: number): number;
 }
 
-/** Loads the mining addon. FAILED_PRECONDITION when that fails. */
-export function loadMining(): MiningAddon {
-  return load('faiss-node/build/Release/mining.node') as MiningAddon;
-}
+/** The addon whole. */
+export type FaissAddon = MiningAddon & VectorsAddon;
 
-/** Loads the addon for searches. FAILED_PRECONDITION when that fails. */
-export function loadVectors(): VectorsAddon {
-  return (vectors ??= load('faiss-node/build/Release/mining.node') as VectorsAddon);
-}
+const file = 'faiss-node/build/Release/kindred-faiss.node';
+let loaded: FaissAddon | null = null;
 
-let vectors: VectorsAddon | null = null;
-
-function load(name: string): unknown {
+/** Loads the addon, once a thread. FAILED_PRECONDITION when that fails. */
+export function loadAddon(): FaissAddon {
   // libgomp reads this when it is loaded: its idle threads otherwise spin on the cores that others compute on
   // (10,000² × 128 on two cores: 0.24 s instead of 0.37 s, 0.4 s instead of 2.5 s where other processes are busy).
   process.env.OMP_WAIT_POLICY ??= 'PASSIVE';
   try {
-    return createRequire(import.meta.url)(name);
+    return (loaded ??= createRequire(import.meta.url)(file) as FaissAddon);
   } catch (cause) {
     const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw new KindredError('FAILED_PRECONDITION', `${name} does not load (${reason}); run \`npm run setup\``, {
+    throw new KindredError('FAILED_PRECONDITION', `${file} does not load (${reason}); run \`npm run setup\``, {
       cause,
     });
   }

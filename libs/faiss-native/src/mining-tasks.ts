@@ -1,7 +1,7 @@
 // The thread's half of mining: work under way by handle, a few rounds a call, so that searches take turns with it.
 import { KindredError } from '@kindred/errors';
 import { workerTask } from '@kindred/workers';
-import { loadMining, type NativeMining } from './addons.js';
+import { loadAddon, type NativeMining } from './addons.js';
 
 const underWay = new Map<number, NativeMining>();
 let lastHandle = 0;
@@ -15,7 +15,7 @@ export interface MiningSize {
 
 /** Makes room; returns the work's handle and the rounds that it will take. */
 export const beginMining = workerTask(({ rows, dimension, k }: MiningSize): { handle: number; rounds: number } => {
-  const mining = new (loadMining().Mining)(rows, dimension, k);
+  const mining = new (loadAddon().Mining)(rows, dimension, k);
   underWay.set(++lastHandle, mining);
   return { handle: lastHandle, rounds: mining.rounds() };
 });

@@ -1,6 +1,6 @@
 import { readGoldenJson, readGoldenNpy } from '@kindred/testing';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadMining } from './addons.js';
+import { loadAddon } from './addons.js';
 import { buildIndex, createFaissEngine, searchRows } from './index.js';
 
 /** Numbers from `draw`, which is given a uniform number in [0, 1) each time. */
@@ -118,7 +118,7 @@ describe('mining', () => {
 });
 
 describe('each kernel that this processor runs', () => {
-  const { kernels, Mining } = loadMining();
+  const { kernels, Mining } = loadAddon();
   const mine = (vectors: Float32Array, dimension: number, k: number, kernel: string, threads?: number) => {
     const mining = new Mining(vectors.length / dimension, dimension, k, kernel, threads);
     mining.add(vectors);

@@ -1,6 +1,6 @@
 // Searching parts of a collection, and the faiss indexes over them: typed arrays in, promises out, off the event loop.
 import { KindredError } from '@kindred/errors';
-import { loadVectors, type NativeIndex } from './addons.js';
+import { loadAddon, type NativeIndex } from './addons.js';
 
 /** An index of faiss over rows that lie in a typed array, which it keeps alive. */
 export interface SegmentIndex {
@@ -72,7 +72,7 @@ export async function searchRows({ signal, ...search }: RowSearch): Promise<Foun
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     const segments = search.segments.map((one) => ({ ...one, index: one.index?.native ?? null }));
-    return await loadVectors().search({ ...search, segments, cancelled });
+    return await loadAddon().search({ ...search, segments, cancelled });
   } catch (thrown) {
     throw cancelled[0] === 1 ? new KindredError('CANCELLED', 'cancelled by the caller') : faissError(thrown);
   } finally {
@@ -99,7 +99,7 @@ export async function buildIndex(
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     const defaults = { links: 0, efConstruction: 0, lists: 0, subvectors: 0 };
-    const built = await loadVectors().buildIndex({ ...defaults, ...plan, ...plainRows(rows), l2, threads, cancelled });
+    const built = await loadAddon().buildIndex({ ...defaults, ...plan, ...plainRows(rows), l2, threads, cancelled });
     return { index: handleOf(built.index), bytes: built.bytes };
   } catch (thrown) {
     throw cancelled[0] === 1 ? new KindredError('CANCELLED', 'cancelled by the caller') : faissError(thrown);
@@ -115,7 +115,7 @@ export async function loadIndex(
   { bytes, l2 }: { readonly bytes: Uint8Array; readonly l2: boolean },
 ): Promise<SegmentIndex> {
   try {
-    return handleOf(await loadVectors().loadIndex({ ...plainRows(rows), kind, l2, bytes }));
+    return handleOf(await loadAddon().loadIndex({ ...plainRows(rows), kind, l2, bytes }));
   } catch (thrown) {
     throw new KindredError('DATA_LOSS', `the index cannot be read: ${textOf(thrown)}`, { cause: thrown });
   }
@@ -130,7 +130,7 @@ export async function exportFaiss(
   file: { readonly path: string; readonly bytes: Uint8Array | null; readonly l2: boolean; readonly ids: BigInt64Array },
 ): Promise<void> {
   try {
-    await loadVectors().exportFaiss({ ...plainRows(rows), ...file });
+    await loadAddon().exportFaiss({ ...plainRows(rows), ...file });
   } catch (thrown) {
     throw faissError(thrown);
   }
@@ -138,7 +138,7 @@ export async function exportFaiss(
 
 /** CRC-32C of `bytes`, going on from that of what came `before`. 0 to 2^32 - 1. */
 export function crc32c(bytes: Uint8Array, before = 0): number {
-  return loadVectors().crc32c(bytes, before);
+  return loadAddon().crc32c(bytes, before);
 }
 
 function plainRows({ vectors, rows, dimension }: IndexedRows): IndexedRows {

@@ -1,4 +1,4 @@
-// faiss for Node: the (patched) source of faiss-node compiled against the system's faiss, and this repository's mining beside it.
+// faiss for Node: the (patched) source of faiss-node compiled against the system's faiss, and this repository's own addon beside it.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { outputOf, runLogged } from './command.mjs';
@@ -8,12 +8,14 @@ const PACKAGE = 'node_modules/faiss-node';
 const NAMES = join(import.meta.dirname, 'faiss-names.h');
 const FLAGS = ['-std=c++17', '-O2', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8'];
 const LIBRARIES = ['-lfaiss', '-lopenblas'];
-const MINING = 'libs/faiss-native/native';
+const OWN = 'libs/faiss-native/native';
+// Beside faiss-node's own: its folder of compiled files is the one that set-up links into this checkout.
+const OUTPUTS = { package: 'faiss-node.node', own: 'kindred-faiss.node' };
 // -O3 unrolls the kernels' loops over a tile, without which their sums are not kept in registers.
-const MINING_FLAGS = ['-std=c++17', '-O3', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8', '-ffp-contract=fast'];
+const OWN_FLAGS = ['-std=c++17', '-O3', '-fPIC', '-shared', '-fopenmp', '-DNAPI_VERSION=8', '-ffp-contract=fast'];
 
 /**
- * Makes `faiss-node` loadable in this checkout, and `mining.node` beside its addon.
+ * Makes `faiss-node` loadable in this checkout, and `kindred-faiss.node`, which the services use, beside its addon.
  * @param {import('./place.mjs').Place} place
  * @param {import('./steps.mjs').Progress} progress
  * @returns {Promise<'done' | 'cached'>}
@@ -23,19 +25,20 @@ export async function provisionFaiss({ root, cache, log }, progress) {
   const headers = ['node-addon-api/napi.h', 'node-addon-api/napi-inl.h', 'node-api-headers/include/node_api.h'];
   const parts = {
     compiler: outputOf('g++', ['--version']) ?? '',
-    flags: [...FLAGS, ...LIBRARIES, ...MINING_FLAGS].join(' '),
+    flags: [...FLAGS, ...LIBRARIES, ...OWN_FLAGS].join(' '),
     faiss: await fileDigest(faissLibrary()),
+    outputs: Object.values(OUTPUTS).join(' '),
   };
-  const mining = readdirSync(join(root, MINING))
+  const own = readdirSync(join(root, OWN))
     .sort()
-    .map((name) => join(root, MINING, name));
+    .map((name) => join(root, OWN, name));
   const includes = ['node-addon-api', 'node-api-headers/include'].flatMap((name) => [
     '-I',
     join(root, 'node_modules', name),
   ]);
   const files = [
     source,
-    ...mining,
+    ...own,
     NAMES,
     '/usr/include/faiss/Index.h',
     ...headers.map((name) => join(root, 'node_modules', name)),
@@ -50,21 +53,16 @@ export async function provisionFaiss({ root, cache, log }, progress) {
         ...FLAGS,
         ...['-include', NAMES],
         ...includes,
-        ...[source, '-o', join(temporary, 'faiss-node.node')],
+        ...[source, '-o', join(temporary, OUTPUTS.package)],
         ...LIBRARIES,
       ],
       { advice: 'faiss 1.7.3 or newer is needed (Debian 12, Ubuntu 24.04); the messages of g++ are above.' },
     );
-    const sources = mining.filter((file) => file.endsWith('.cc'));
-    const output = ['-o', join(temporary, 'mining.node')];
-    await runLogged(
-      log,
-      'g++',
-      [...MINING_FLAGS, '-include', NAMES, ...includes, ...sources, ...output, ...LIBRARIES],
-      {
-        advice: 'g++ 9 and faiss 1.7.3 or newer are needed; the messages of g++ are above.',
-      },
-    );
+    const sources = own.filter((file) => file.endsWith('.cc'));
+    const output = ['-o', join(temporary, OUTPUTS.own)];
+    await runLogged(log, 'g++', [...OWN_FLAGS, '-include', NAMES, ...includes, ...sources, ...output, ...LIBRARIES], {
+      advice: 'g++ 9 and faiss 1.7.3 or newer are needed; the messages of g++ are above.',
+    });
   });
   return pointTo(join(root, PACKAGE, 'build/Release'), addon);
 }
