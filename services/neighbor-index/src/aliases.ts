@@ -1,18 +1,20 @@
 // Aliases: second names of collections, all in one file that is replaced as a whole, so that they move together.
-import { invalidField, notFound } from '@kindred/errors';
+import { KindredError, invalidField, notFound } from '@kindred/errors';
 import { z } from 'zod';
 import { readWhole, replaceWhole, type Disk } from './storage/disk.js';
+import { openText, sealText } from './storage/sealed-text.js';
 import { contractLimits } from './limits.js';
 
 /** The aliases of a service. */
 export interface Aliases {
+  /** Reads the file. DATA_LOSS, naming it, when it is damaged. */
   load(): Promise<void>;
   /** What a name stands for; itself where it is no alias. */
   resolve(name: string): string;
   /** By name. */
   list(): { readonly alias: string; readonly collection: string }[];
   /**
-   * Makes all changes or, on an error, none. An empty collection deletes. `exists`: whether there is a collection of that name.
+   * Makes all changes or, on an error, none: RESOURCE_EXHAUSTED beyond 10,000 aliases. An empty collection deletes. `exists`: whether there is a collection of that name.
    */
   update(
     changes: readonly { readonly alias: string; readonly collection: string }[],
@@ -34,7 +36,13 @@ export function createAliases(disk: Disk): Aliases {
       const next = new Map(aliases);
       make(next);
       if (sameMap(next, aliases)) return;
-      await replaceWhole(disk, path, [Buffer.from(`${JSON.stringify(Object.fromEntries(next))}\n`)]);
+      if (next.size > contractLimits.aliases && next.size > aliases.size) {
+        throw new KindredError(
+          'RESOURCE_EXHAUSTED',
+          `got ${next.size} aliases in all; allowed: ${contractLimits.aliases}; delete some first`,
+        );
+      }
+      await replaceWhole(disk, path, [await sealText(`${JSON.stringify(Object.fromEntries(next))}\n`)]);
       aliases = next;
     });
     turn = running.catch(() => {});
@@ -46,8 +54,10 @@ export function createAliases(disk: Disk): Aliases {
         if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
         throw thrown;
       });
-      if (bytes !== null)
-        aliases = new Map(Object.entries(fileSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))));
+      if (bytes === null) return;
+      const text = await openText(bytes);
+      if (text === null) throw damagedAliases();
+      aliases = new Map(Object.entries(fileSchema.parse(JSON.parse(text))));
     },
     resolve: (name) => aliases.get(name) ?? name,
     list: () =>
@@ -82,6 +92,14 @@ export function createAliases(disk: Disk): Aliases {
         for (const [alias, target] of next) if (target === collection) next.delete(alias);
       }),
   };
+}
+
+function damagedAliases(): KindredError {
+  return new KindredError(
+    'DATA_LOSS',
+    `${path} is damaged: its checksum does not hold; remove it, start again and make the aliases anew`,
+    { resource: { type: 'file', name: path } },
+  );
 }
 
 function sameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {

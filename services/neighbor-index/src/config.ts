@@ -45,7 +45,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_NEIGHBOR_INDEX_MAX_MEMORY_MIB: fields.integer(1, 16_777_216).default(machineMib),
     KINDRED_NEIGHBOR_INDEX_MAX_DISK_MIB: fields.integer(1, 1_073_741_824).default(1_048_576),
     KINDRED_NEIGHBOR_INDEX_MAX_COLLECTIONS: fields.integer(1, 10_000).default(1_000),
-    KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB: fields.integer(1, 16_384).default(2_048),
+    KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB: fields.integer(1, 2_048).default(2_048),
     KINDRED_NEIGHBOR_INDEX_MAX_MINING_JOBS: fields.integer(1, 64).default(4),
     KINDRED_NEIGHBOR_INDEX_GROWING_ROWS: fields.integer(1, 10_000_000).default(defaultMaintenance.growingRows),
     KINDRED_NEIGHBOR_INDEX_BUILD_THREADS: fields.integer(1, 256).default(1),

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { EmbeddedCollection } from './collection/embedded-collection.js';
 import type { PointId } from './engine/points.js';
-import { createCrashingDisk, type CrashingDisk, type Loss } from './spec/crashing-disk.js';
+import { createCrashingDisk, losses, type CrashingDisk } from './spec/crashing-disk.js';
 import { makeSmall, openSmall, points, versions } from './spec/small-collection.js';
 
 const { signal } = new AbortController();
@@ -71,30 +71,27 @@ it('runs whole without a crash', async () => {
   expect(await versions(await openSmall(whole.afterCrash('loses')))).toEqual(last.model);
 });
 
-it.each<Loss>(['keeps', 'loses', 'tears'])(
-  'loses nothing that was acknowledged; the disk %s what was not synced',
-  async (loss) => {
-    for (let step = 1; step <= whole.steps; step++) {
-      const disk = createCrashingDisk();
-      disk.crashBefore(step);
-      const { model, next } = await run(disk);
-      const left = disk.afterCrash(loss);
-      if (!left.files.has('collections/c/manifest.json')) {
-        expect(model.size, `step ${step}`).toBe(0);
-        continue;
-      }
-      const collection = await openSmall(left).catch((thrown: unknown) => {
-        throw new Error(`after a crash before step ${step}`, { cause: thrown });
-      });
-      const found = await versions(collection);
-      const same = (a: Map<PointId, number>) =>
-        found.size === a.size && [...a].every(([id, version]) => found.get(id) === version);
-      expect(same(model) || same(next), `step ${step}: ${JSON.stringify([...found].map(String))}`).toBe(true);
-      expect(await collection.size()).toBe(found.size);
-      // It works again, and what it is told now is there after another crash.
-      await collection.upsert([points([77], 9)], signal);
-      const again = await openSmall(left.afterCrash('loses'));
-      expect((await versions(again)).get(77n), `step ${step}`).toBe(9);
+it.each(losses)('loses nothing that was acknowledged; the disk %s what was not synced', async (loss) => {
+  for (let step = 1; step <= whole.steps; step++) {
+    const disk = createCrashingDisk();
+    disk.crashBefore(step);
+    const { model, next } = await run(disk);
+    const left = disk.afterCrash(loss);
+    if (!left.files.has('collections/c/manifest.json')) {
+      expect(model.size, `step ${step}`).toBe(0);
+      continue;
     }
-  },
-);
+    const collection = await openSmall(left).catch((thrown: unknown) => {
+      throw new Error(`after a crash before step ${step}`, { cause: thrown });
+    });
+    const found = await versions(collection);
+    const same = (a: Map<PointId, number>) =>
+      found.size === a.size && [...a].every(([id, version]) => found.get(id) === version);
+    expect(same(model) || same(next), `step ${step}: ${JSON.stringify([...found].map(String))}`).toBe(true);
+    expect(await collection.size()).toBe(found.size);
+    // It works again, and what it is told now is there after another crash.
+    await collection.upsert([points([77], 9)], signal);
+    const again = await openSmall(left.afterCrash('loses'));
+    expect((await versions(again)).get(77n), `step ${step}`).toBe(9);
+  }
+});

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
 import { float32Of } from '@kindred/service-runtime';
+import { createAnswerBudget } from './answer-budget.js';
 import { classify, voteSettings } from './classification.js';
 import { checkName, type Collections } from './collections.js';
 import type { EmbeddedEngine } from './engine/embedded-engine.js';
@@ -11,7 +12,15 @@ import { checkFilter, idFromWire } from './filter.js';
 import type { ImageVectors } from './image-search.js';
 import { contractLimits, type Limits } from './limits.js';
 import type { Mining } from './mining.js';
-import { answerSearch, hitsToWire, optionsFromWire, queryFromWire } from './search-request.js';
+import {
+  answerSearch,
+  checkAnswerSize,
+  hitsToWire,
+  optionsFromWire,
+  queryFromWire,
+  searchBudget,
+  within,
+} from './search-request.js';
 import { answerStream } from './search-stream.js';
 import type { Snapshots, SnapshotSummary } from './snapshots.js';
 import { specFromWire } from './spec-wire.js';
@@ -19,7 +28,6 @@ import { createUpsertBatch, type UpsertBatch } from './upsert-batch.js';
 import { checkK, checkedQueries } from './vectors.js';
 import { collectionToWire, idToWire, idsFromWire, infoToWire, jobToWire, pointToWire, statsToWire } from './wire.js';
 
-const maxVotes = 10;
 const defaultPage = 100;
 
 /** What the handlers hand their work to. */
@@ -67,23 +75,28 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       let collection: Collection | null = null;
       let batch: UpsertBatch | null = null;
       let named = '';
-      for await (const request of requests) {
-        if (collection === null) named = request.collection;
-        collection ??= collections.get(named);
-        batch ??= createUpsertBatch(collection.spec, limits);
-        if (request.collection !== '' && request.collection !== named) {
-          throw invalidField(
-            'collection',
-            `got '${request.collection}'; allowed: '${named}' as in the first message, or empty`,
-          );
+      try {
+        for await (const request of requests) {
+          if (collection === null) named = request.collection;
+          collection ??= collections.get(named);
+          batch ??= createUpsertBatch(collection.spec, limits, embedded.quotas.hold);
+          if (request.collection !== '' && request.collection !== named) {
+            throw invalidField(
+              'collection',
+              `got '${request.collection}'; allowed: '${named}' as in the first message, or empty`,
+            );
+          }
+          batch.add(request);
         }
-        batch.add(request);
+        if (collection === null || batch === null) {
+          const got = 'got a stream without messages; allowed: the collection in the first message';
+          throw invalidField('collection', got);
+        }
+        const { count, size, sequence } = await collection.upsert(batch.parts, signal);
+        return { upserted: BigInt(count), size: BigInt(size), sequence };
+      } finally {
+        batch?.release();
       }
-      if (collection === null || batch === null) {
-        throw invalidField('collection', 'got a stream without messages; allowed: the collection in the first message');
-      }
-      const { count, size, sequence } = await collection.upsert(batch.parts, signal);
-      return { upserted: BigInt(count), size: BigInt(size), sequence };
     },
     async delete(request, { signal }) {
       const collection = collections.get(request.collection);
@@ -98,8 +111,8 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
     async get(request, { signal }) {
       const collection = collections.get(request.collection);
       const ids = idsFromWire(request, contractLimits.getIds);
-      checkAnswer(request.includeVectors ? ids.length : 0, collection.spec.dimension);
-      const include = { vectors: request.includeVectors, payloads: request.includePayloads };
+      const budget = createAnswerBudget('ids', 'ask for fewer ids a call, or without vectors and payloads');
+      const include = { vectors: request.includeVectors, payloads: request.includePayloads, budget };
       return { points: (await collection.get(ids, include, signal)).map(pointToWire) };
     },
     async scroll(request, { signal }) {
@@ -107,10 +120,10 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       const limit = request.limit === 0 ? defaultPage : request.limit;
       if (limit > contractLimits.scroll)
         throw invalidField('limit', `got ${limit}; allowed: 1 to ${contractLimits.scroll}`);
-      checkAnswer(request.includeVectors ? limit : 0, collection.spec.dimension);
       const after = request.after === undefined ? null : idFromWire(request.after, 'after');
       const filter = checkFilter(request.filter, 'filter');
-      const include = { vectors: request.includeVectors, payloads: request.includePayloads };
+      const budget = createAnswerBudget('limit', 'ask for fewer points a page');
+      const include = { vectors: request.includeVectors, payloads: request.includePayloads, budget };
       const page = await collection.scroll({ after, limit, filter, include }, signal);
       return { points: page.points.map(pointToWire), next: page.next === null ? undefined : idToWire(page.next) };
     },
@@ -133,8 +146,15 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       );
       if (queries > contractLimits.queries)
         throw invalidField('searches', `got ${queries} queries in all; allowed: ${contractLimits.queries}`);
+      checkAnswerSize(
+        asked.map(({ query, collection }) => ({ query, dimension: collection.spec.dimension })),
+        'searches',
+      );
+      const budget = searchBudget();
       setMaxListeners(contractLimits.searches, signal);
-      const found = await Promise.all(asked.map(({ collection, query }) => collection.search(query, signal)));
+      const found = await Promise.all(
+        asked.map(({ collection, query }) => collection.search(within(query, budget), signal)),
+      );
       return { answers: found.map((hits) => ({ results: hitsToWire(hits) })) };
     },
     searchStream(requests, { signal }) {
@@ -147,6 +167,7 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       const { spec } = collection;
       checkK(k, contractLimits.k);
       const query = { k, ...optionsFromWire(options, spec) };
+      checkAnswerSize([{ query: { queries: new Float32Array(spec.dimension), ...query }, dimension: spec.dimension }]);
       const vector = await images.vectorOf(model, image, signal);
       if (vector.length !== spec.dimension) {
         throw invalidField(
@@ -155,7 +176,8 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
         );
       }
       const queries = checkedQueries('image', vector, spec.dimension, spec.metric);
-      const [found] = hitsToWire(await collection.search({ queries, ...query }, signal));
+      const bounded = within({ queries, ...query }, searchBudget());
+      const [found] = hitsToWire(await collection.search(bounded, signal));
       return {
         neighbors: found?.neighbors ?? [],
         vector: new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
@@ -172,8 +194,10 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
       }
       const options = optionsFromWire(request.options, spec);
       const query = { queries, k: settings.k, ...options, include: { vectors: false, payloads: false } };
+      // Voters are neighbours, though the answer names only the classes.
+      checkAnswerSize([{ query, dimension: spec.dimension }]);
       const votes = await classify(collection, query, settings.temperature, signal);
-      return { results: votes.map(({ label, shares }) => ({ label, votes: shares.slice(0, maxVotes) })) };
+      return { results: votes.map(({ label, shares }) => ({ label, votes: shares.slice(0, contractLimits.votes) })) };
     },
     async startMining({ collection: name, k, key }) {
       const collection = collections.get(name);
@@ -207,15 +231,6 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
     },
     getStats: async ({ collection }) => statsToWire(await collections.get(collection).stats()),
   };
-}
-
-function checkAnswer(points: number, dimension: number): void {
-  const bytes = points * dimension * 4;
-  if (bytes <= contractLimits.answerVectorBytes) return;
-  throw new KindredError(
-    'RESOURCE_EXHAUSTED',
-    `the answer's vectors may have ${bytes} bytes; allowed: ${contractLimits.answerVectorBytes}; ask for fewer points a call`,
-  );
 }
 
 function snapshotToWire(summary: SnapshotSummary) {

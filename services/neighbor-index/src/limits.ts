@@ -1,5 +1,7 @@
 // What requests and the service as a whole are held to; GetInfo tells all of it.
 
+import { maxMessageBytes } from '@kindred/protocol';
+
 /** Bounds that the contract states, the same for every service. */
 export const contractLimits = {
   dimension: 65_536,
@@ -7,8 +9,10 @@ export const contractLimits = {
   queries: 4096,
   /** Neighbours an answer: an answer is built in one go on the event loop. */
   neighbors: 1_000_000,
-  /** Bytes of vectors in an answer. */
+  /** Bytes of the vectors that the answer to a search may have to hold. */
   answerVectorBytes: 48 * 1024 * 1024,
+  /** Bytes of an answer's points or neighbours: a message, less what else it says. */
+  answerBytes: maxMessageBytes - 1024 * 1024,
   idBytes: 256,
   payloadBytes: 65_536,
   payloadDepth: 16,
@@ -17,7 +21,13 @@ export const contractLimits = {
   getIds: 10_000,
   deleteIds: 1_000_000,
   searches: 100,
+  searchesAtOnce: 16,
   aliasChanges: 1000,
+  aliases: 10_000,
+  nameBytes: 63,
+  efSearch: 4096,
+  probes: 65_536,
+  votes: 10,
   imageBytes: 16 * 1024 * 1024,
   descriptionBytes: 1000,
 } as const;

@@ -6,6 +6,7 @@ import { encodeNpy } from '@kindred/formats';
 import { neighbourAccuracy } from '@kindred/memory-bank';
 import { createJobs, type Job, type JobContext, type Jobs } from '@kindred/service-runtime';
 import type { Collection } from './engine/engine.js';
+import type { Quotas } from './engine/quotas.js';
 import { recordNeighbours } from './index-lineage.js';
 import { mineByDistance } from './mining-by-distance.js';
 
@@ -25,6 +26,11 @@ export interface Mining extends Omit<Jobs<MiningProgress>, 'start'> {
   start(collection: Collection, size: number, k: number, key: string): Job<MiningProgress>;
 }
 
+/** Bytes of a job: the table and its copy in the engine; scores, positions, the file's numbers and the file. */
+function bytesToMine(size: number, dimension: number, k: number): number {
+  return size * (8 * dimension + (k + 1) * (4 + 4 + 8 + 8));
+}
+
 /** A file name that a mining job may write. */
 const neighbourFile = /^topk-[^/]+\.npy$/;
 
@@ -33,10 +39,12 @@ export interface MiningParts {
   readonly store: ArtifactStore;
   readonly engine: FaissEngine;
   readonly maxRunning: number;
+  /** Asked for a job's memory before it takes it. */
+  readonly hold: Quotas['hold'];
 }
 
 /** Makes an empty set of jobs. */
-export function createMining({ store, engine, maxRunning }: MiningParts): Mining {
+export function createMining({ store, engine, maxRunning, hold }: MiningParts): Mining {
   const jobs = createJobs<MiningProgress>('mining job', maxRunning);
 
   /**
@@ -44,6 +52,22 @@ export function createMining({ store, engine, maxRunning }: MiningParts): Mining
    * data set, row and number are the id itself. The job works on the points as they are when it starts.
    */
   const mine = async (
+    collection: Collection,
+    k: number,
+    key: string,
+    context: JobContext<MiningProgress>,
+  ): Promise<Partial<MiningProgress>> => {
+    const memory = hold(
+      bytesToMine(await collection.size(), collection.spec.dimension, k),
+      `mining '${collection.name}'`,
+    );
+    try {
+      return await mineHeld(collection, k, key, context);
+    } finally {
+      memory.release();
+    }
+  };
+  const mineHeld = async (
     collection: Collection,
     k: number,
     key: string,

@@ -2,7 +2,7 @@
 import type { ArtifactStore } from '@kindred/artifact-store';
 import type { FaissEngine } from '@kindred/faiss-native';
 import type { NeighborIndexServiceImplementation } from '@kindred/protocol/neighbors';
-import type { Logger } from '@kindred/service-runtime';
+import type { HealthBoard, Logger } from '@kindred/service-runtime';
 import { createAliases } from './aliases.js';
 import { defaultMaintenance, type MaintenanceSettings } from './collection/maintenance.js';
 import { createCollections } from './collections.js';
@@ -33,6 +33,8 @@ export interface NeighborIndexParts {
   readonly store: ArtifactStore;
   readonly engine: FaissEngine;
   readonly logger: Logger;
+  /** Told of each collection. */
+  readonly health: HealthBoard;
   /** @default the settings of a service */
   readonly maintenance?: MaintenanceSettings;
 }
@@ -43,6 +45,7 @@ export function createNeighborIndex({
   store,
   engine,
   logger,
+  health,
   maintenance = defaultMaintenance,
 }: NeighborIndexParts): NeighborIndex {
   const { dataFolder, limits, buildThreads, growingRows, embeddingAddress } = config;
@@ -52,10 +55,11 @@ export function createNeighborIndex({
     limits,
     logger,
     maintenance: { ...maintenance, threads: buildThreads, growingRows },
+    health,
   });
   const aliases = createAliases(disk);
   const collections = createCollections([embedded], aliases, limits);
-  const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs });
+  const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs, hold: embedded.quotas.hold });
   const snapshots = createSnapshots(store, embedded);
   const images = createImageVectors(embeddingAddress);
   return {

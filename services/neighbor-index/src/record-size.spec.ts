@@ -2,13 +2,16 @@
 import { UpsertRequest } from '@kindred/protocol/neighbors';
 import { bytesOf } from '@kindred/service-runtime';
 import { expect, it } from 'vitest';
+import { createQuotas } from './engine/quotas.js';
 import { createCrashingDisk } from './spec/crashing-disk.js';
 import { makeSmall, openSmall, points, smallSpec, versions } from './spec/small-collection.js';
-import { testLimits } from './spec/start-neighbor-index.js';
+import { testLimits } from './spec/test-limits.js';
 import { deletionsOf, encodeRecord, maxRecordBytes, recordBytes, type Change } from './storage/log-record.js';
 import { createUpsertBatch } from './upsert-batch.js';
 
 const { signal } = new AbortController();
+const nothing = { collections: 0, vectors: 0, memoryBytes: 0, diskBytes: 0 };
+const { hold } = createQuotas(testLimits, () => nothing);
 const written = (change: Change): number =>
   encodeRecord({ sequence: 1n, last: true, change }).reduce((sum, { byteLength }) => sum + byteLength, 0);
 
@@ -39,7 +42,7 @@ it('deletes any number of ids in records of a size that is read again', () => {
 });
 
 it('counts ids and payloads in the size of a part of an upsert', () => {
-  const batch = createUpsertBatch({ ...smallSpec, dimension: 1 }, { ...testLimits, maxUpsertBytes: 2 ** 30 });
+  const batch = createUpsertBatch({ ...smallSpec, dimension: 1 }, { ...testLimits, maxUpsertBytes: 2 ** 30 }, hold);
   const texts = Array.from({ length: 900 }, (_, i) => `é${i}`);
   const payloads = texts.map(() => JSON.stringify({ text: 'é'.repeat(30_000) }));
   const vectors = bytesOf(new Float32Array(900).fill(1));

@@ -1,7 +1,8 @@
 // Searches from the wire, checked, and their answers back.
-import { KindredError, invalidField } from '@kindred/errors';
+import { invalidField } from '@kindred/errors';
 import type { Neighbors, SearchOptions, SearchRequest, SearchResponse } from '@kindred/protocol/neighbors';
 import { bytesOf, float32Of } from '@kindred/service-runtime';
+import { createAnswerBudget, tooLarge, type AnswerBudget } from './answer-budget.js';
 import type { Collection, Hits, SearchQuery } from './engine/engine.js';
 import type { CollectionSpec } from './engine/spec.js';
 import { checkFilter } from './filter.js';
@@ -18,7 +19,7 @@ export function queryFromWire(request: SearchRequest, spec: CollectionSpec): Sea
   const queries = checkedQueries(field, given, spec.dimension, spec.metric);
   checkK(request.k, contractLimits.k);
   const query = { queries, k: request.k, ...optionsFromWire(request.options, spec) };
-  checkAnswer(query, spec.dimension);
+  checkAnswerSize([{ query, dimension: spec.dimension }]);
   return query;
 }
 
@@ -40,8 +41,10 @@ export function optionsFromWire(
       `got ${probes} for an index of kind ${index.kind}; allowed: with ivf_flat and ivf_pq only`,
     );
   }
-  if (efSearch > 4096) throw invalidField('options.ef_search', `got ${efSearch}; allowed: 0 to 4096`);
-  if (probes > 65_536) throw invalidField('options.probes', `got ${probes}; allowed: 0 to 65536`);
+  if (efSearch > contractLimits.efSearch)
+    throw invalidField('options.ef_search', `got ${efSearch}; allowed: 0 to ${contractLimits.efSearch}`);
+  if (probes > contractLimits.probes)
+    throw invalidField('options.probes', `got ${probes}; allowed: 0 to ${contractLimits.probes}`);
   if (scoreThreshold !== undefined && Number.isNaN(scoreThreshold)) {
     throw invalidField('options.score_threshold', 'got NaN; allowed: a number');
   }
@@ -61,7 +64,8 @@ export async function answerSearch(
   request: SearchRequest,
   signal: AbortSignal,
 ): Promise<SearchResponse> {
-  return { results: hitsToWire(await collection.search(queryFromWire(request, collection.spec), signal)) };
+  const query = within(queryFromWire(request, collection.spec), searchBudget());
+  return { results: hitsToWire(await collection.search(query, signal)) };
 }
 
 /** Neighbours for the wire, by query. */
@@ -85,18 +89,41 @@ export function hitsToWire({ k, counts, ids, scores, labels, payloads, vectors }
 
 const noBytes = new Uint8Array(0);
 
-function checkAnswer({ queries, k, include }: SearchQuery, dimension: number): void {
-  const neighbors = (queries.length / dimension) * k;
+/**
+ * What the answer to some searches may have to hold, before any of them begins. RESOURCE_EXHAUSTED, with the field, beyond
+ * 1,000,000 neighbours or 48 MiB of vectors.
+ */
+export function checkAnswerSize(
+  asked: readonly { readonly query: SearchQuery; readonly dimension: number }[],
+  field = 'k',
+): void {
+  let neighbors = 0;
+  let bytes = 0;
+  for (const { query, dimension } of asked) {
+    const most = (query.queries.length / dimension) * query.k;
+    neighbors += most;
+    if (query.include.vectors) bytes += most * dimension * 4;
+  }
   if (neighbors > contractLimits.neighbors) {
-    throw new KindredError(
-      'RESOURCE_EXHAUSTED',
-      `got ${queries.length / dimension} queries of ${k} neighbours; allowed: ${contractLimits.neighbors} neighbours an answer; send fewer queries a call`,
+    throw tooLarge(
+      field,
+      `${neighbors} neighbours, all queries together; allowed: ${contractLimits.neighbors}; send fewer queries a call, or a smaller k`,
     );
   }
-  const bytes = neighbors * dimension * 4;
-  if (!include.vectors || bytes <= contractLimits.answerVectorBytes) return;
-  throw new KindredError(
-    'RESOURCE_EXHAUSTED',
-    `the answer's vectors would have ${bytes} bytes; allowed: ${contractLimits.answerVectorBytes}; ask for fewer neighbours or no vectors`,
-  );
+  if (bytes > contractLimits.answerVectorBytes) {
+    throw tooLarge(
+      'options.include_vectors',
+      `up to ${bytes} bytes of vectors; allowed: ${contractLimits.answerVectorBytes}; ask for fewer neighbours or no vectors`,
+    );
+  }
+}
+
+/** The budget of an answer to searches; several searches of a call share one. */
+export function searchBudget(): AnswerBudget {
+  return createAnswerBudget('k', 'ask for fewer neighbours a call, or without payloads and vectors');
+}
+
+/** The same search, held to a budget. */
+export function within(query: SearchQuery, budget: AnswerBudget): SearchQuery {
+  return { ...query, include: { ...query.include, budget } };
 }

@@ -1,10 +1,8 @@
 // Searches of a stream: a few at a time, answered in the order in which they came, each as soon as it is ready.
 import { invalidField } from '@kindred/errors';
 import { answerInOrder } from '@kindred/service-runtime';
+import { contractLimits } from './limits.js';
 import type { SearchRequest, SearchResponse, SearchStreamRequest } from '@kindred/protocol/neighbors';
-
-/** Searches of one stream that are worked on at a time. */
-const mostAtOnce = 16;
 
 interface Answer {
   readonly answer: SearchResponse;
@@ -16,7 +14,7 @@ export function answerStream(
   requests: AsyncIterable<SearchStreamRequest>,
   answer: (request: SearchRequest) => Promise<SearchResponse>,
 ): AsyncGenerator<Answer, void, undefined> {
-  return answerInOrder(requests, mostAtOnce, async ({ search, tag }) => {
+  return answerInOrder(requests, contractLimits.searchesAtOnce, async ({ search, tag }) => {
     if (search === undefined) throw invalidField('search', 'got nothing; needed: a search');
     return { answer: await answer(search), tag };
   });

@@ -17,7 +17,7 @@ import {
 } from './collection/manifest.js';
 import type { SealedPart } from './collection/contents.js';
 import type { EmbeddedEngine } from './engine/embedded-engine.js';
-import { readWhole, replaceWhole } from './storage/disk.js';
+import { readPieces, readWhole, replaceWhole } from './storage/disk.js';
 import { collectionSpecSchema } from './engine/spec.js';
 
 /** Names joined by slashes, none of which begins with a dot: nothing outside of a collection's folder. */
@@ -51,7 +51,7 @@ export interface Snapshots {
   make(collection: EmbeddedCollection): Promise<SnapshotSummary>;
   /** Newest last; none for a collection that there never was. */
   list(collection: string): Promise<SnapshotSummary[]>;
-  /** Makes the collection `target`, whose name is free, from a snapshot; '' as id: the newest. */
+  /** Makes the collection `target`, whose name is free, from a snapshot; '' as id: the newest. RESOURCE_EXHAUSTED: a quota. */
   restore(source: string, snapshotId: string, target: string): Promise<EmbeddedCollection>;
 }
 
@@ -105,25 +105,25 @@ export function createSnapshots(store: ArtifactStore, engine: EmbeddedEngine): S
     });
   };
 
-  const filesOf = async ({ files }: EmbeddedCollection, manifest: Manifest) => {
-    const read = async function* (path: string): AsyncGenerator<Uint8Array> {
-      yield await readWhole(disk, path);
-    };
+  const filesOf = async ({ files, contents }: EmbeddedCollection, manifest: Manifest) => {
     const at = (path: string): string => path.slice(files.folder.length + 1);
+    // An index that could not be read is no part of a copy: who restores it builds it.
+    const readable = new Set(contents.sealed.flatMap(({ part, entry }) => (part.index === null ? [] : entry.number)));
+    const segments = manifest.segments.map((one) => (readable.has(one.number) ? one : { ...one, index: null }));
     // A restored collection begins with an empty log.
-    const whole: Manifest = { ...manifest, firstLog: 1 };
+    const whole: Manifest = { ...manifest, segments, firstLog: 1 };
     return [
       { path: 'manifest.json', content: await manifestBytes(whole) },
-      ...manifest.segments
+      ...segments
         .flatMap(({ number, index }) =>
           (['points', 'index'] as const)
             .filter((part) => part === 'points' || index !== null)
             .map((part) => segmentPath(files.folder, number, part)),
         )
-        .map((path) => ({ path: at(path), content: read(path) })),
+        .map((path) => ({ path: at(path), content: readPieces(disk, path) })),
       ...(manifest.dead === null ? [] : [deadPath(files.folder, manifest.dead.number)]).map((path) => ({
         path: at(path),
-        content: read(path),
+        content: readPieces(disk, path),
       })),
     ];
   };
@@ -143,7 +143,9 @@ export function createSnapshots(store: ArtifactStore, engine: EmbeddedEngine): S
           ? BigInt(row)
           : BigInt.asIntN(64, part.ids[row]!),
     );
-    const bytes = entry.index === null ? null : await readWhole(disk, segmentPath(files.folder, entry.number, 'index'));
+    // An index that could not be read is built again some time; plain faiss gets the rows as they are.
+    const readable = entry.index !== null && part.index !== null;
+    const bytes = !readable ? null : await readWhole(disk, segmentPath(files.folder, entry.number, 'index'));
     try {
       const rows = { vectors: part.vectors, rows: entry.rows, dimension: spec.dimension };
       await exportFaiss(rows, { path, bytes, l2: spec.metric === 'l2', ids });
@@ -191,26 +193,44 @@ export function createSnapshots(store: ArtifactStore, engine: EmbeddedEngine): S
       const id = snapshotId === '' ? ((await idsOf(source)).at(-1) ?? '') : snapshotId;
       if (id === '') throw notFound('snapshot', `${source}/newest`);
       const { list } = await readList(source, id);
-      const folder = engine.folderOf(target);
-      await disk.removeFolder(folder);
-      for (const path of [folder, `${folder}/log`, `${folder}/segments`]) await disk.makeFolder(path);
+      const wanted = list.files.filter(({ path }) => !path.startsWith('faiss/'));
+      // What it takes on the disk it takes in memory, about; both are asked for before the first byte.
+      const giveBack = engine.quotas.reserve(
+        list.size,
+        wanted.reduce((sum, { bytes }) => sum + bytes, 0),
+      );
       try {
-        await replaceWhole(disk, unfinishedPath(folder), []);
-        const wanted = list.files.filter(({ path }) => !path.startsWith('faiss/'));
-        for (const { path, sha256 } of wanted.filter((file) => file.path !== 'manifest.json')) {
-          await replaceWhole(disk, `${folder}/${path}`, [await store.get(`${prefixOf(source)}${id}/${path}`, sha256)]);
-        }
-        const manifest = wanted.find(({ path }) => path === 'manifest.json');
-        if (manifest === undefined) throw new KindredError('DATA_LOSS', `snapshot '${id}' has no manifest`);
-        const bytes = await store.get(`${prefixOf(source)}${id}/manifest.json`, manifest.sha256);
-        await replaceWhole(disk, manifestPath(folder), [bytes]);
-        return await engine.adopt(target);
-      } catch (thrown) {
-        await disk.removeFolder(folder);
-        throw thrown;
+        return await restoreFiles(source, id, target, wanted);
+      } finally {
+        giveBack();
       }
     },
   };
+
+  async function restoreFiles(
+    source: string,
+    id: string,
+    target: string,
+    wanted: z.output<typeof listSchema>['files'],
+  ): Promise<EmbeddedCollection> {
+    const folder = engine.folderOf(target);
+    await disk.removeFolder(folder);
+    for (const path of [folder, `${folder}/log`, `${folder}/segments`]) await disk.makeFolder(path);
+    try {
+      await replaceWhole(disk, unfinishedPath(folder), []);
+      for (const { path, sha256 } of wanted.filter((file) => file.path !== 'manifest.json')) {
+        await replaceWhole(disk, `${folder}/${path}`, store.read(`${prefixOf(source)}${id}/${path}`, { sha256 }));
+      }
+      const manifest = wanted.find(({ path }) => path === 'manifest.json');
+      if (manifest === undefined) throw new KindredError('DATA_LOSS', `snapshot '${id}' has no manifest`);
+      const bytes = await store.get(`${prefixOf(source)}${id}/manifest.json`, manifest.sha256);
+      await replaceWhole(disk, manifestPath(folder), [bytes]);
+      return await engine.adopt(target);
+    } catch (thrown) {
+      await disk.removeFolder(folder);
+      throw thrown;
+    }
+  }
 }
 
 function summaryOf(

@@ -1,6 +1,6 @@
 // While collections are found and read at a start: nothing that exists is made anew, nothing is read twice.
 import { temporaryFolder } from '@kindred/testing';
-import { createLogger } from '@kindred/service-runtime';
+import { createHealthBoard, createLogger } from '@kindred/service-runtime';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -9,9 +9,9 @@ import { defaultMaintenance } from './collection/maintenance.js';
 import { makeFiles } from './collection/open-files.js';
 import { createCollections } from './collections.js';
 import { createEmbeddedEngine } from './engine/embedded-engine.js';
-import { createCrashingDisk } from './spec/crashing-disk.js';
+import { createCrashingDisk, losses } from './spec/crashing-disk.js';
 import { makeSmall, points, smallSpec } from './spec/small-collection.js';
-import { testLimits } from './spec/start-neighbor-index.js';
+import { testLimits } from './spec/test-limits.js';
 import { createNodeDisk, type Disk } from './storage/disk.js';
 
 const { signal } = new AbortController();
@@ -28,7 +28,13 @@ async function filledDisk() {
 
 function collectionsOn(disk: Disk) {
   const logger = createLogger('neighbor-index', 'silent');
-  const embedded = createEmbeddedEngine({ disk, limits: testLimits, logger, maintenance: defaultMaintenance });
+  const embedded = createEmbeddedEngine({
+    disk,
+    limits: testLimits,
+    logger,
+    maintenance: defaultMaintenance,
+    health: createHealthBoard(),
+  });
   return { embedded, collections: createCollections([embedded], createAliases(disk), testLimits) };
 }
 
@@ -107,26 +113,29 @@ it('keeps a folder whose manifest is missing, names it, and lets it be deleted',
   await collections.close();
 });
 
-it('has a collection whole or not at all after a crash before any step of its deletion', async () => {
-  const { files } = await filledDisk();
-  for (let step = 1, crashed = true; crashed; step++) {
-    const disk = createCrashingDisk(files);
-    const first = collectionsOn(disk).collections;
-    await first.load();
-    disk.crashBefore(step);
-    crashed = await first.delete('c').then(
-      () => false,
-      () => true,
-    );
-    const { collections } = collectionsOn(disk.afterCrash('loses'));
-    await collections.load();
-    const found = collections.list();
-    if (found.length === 0) expect(step).toBeGreaterThan(1);
-    else expect(await collections.get('c').size(), `step ${step}`).toBe(3);
-    if (!crashed) expect(found).toEqual([]);
-    await collections.close();
-  }
-});
+it.each(losses)(
+  'has a collection whole or not at all after a crash before any step of its deletion; the disk %s',
+  async (loss) => {
+    const { files } = await filledDisk();
+    for (let step = 1, crashed = true; crashed; step++) {
+      const disk = createCrashingDisk(files);
+      const first = collectionsOn(disk).collections;
+      await first.load();
+      disk.crashBefore(step);
+      crashed = await first.delete('c').then(
+        () => false,
+        () => true,
+      );
+      const { collections } = collectionsOn(disk.afterCrash(loss));
+      await collections.load();
+      const found = collections.list();
+      if (found.length === 0) expect(step).toBeGreaterThan(1);
+      else expect(await collections.get('c').size(), `step ${step}`).toBe(3);
+      if (!crashed) expect(found).toEqual([]);
+      await collections.close();
+    }
+  },
+);
 
 it('takes only what is not there for an empty folder', async () => {
   const folder = temporaryFolder('neighbor-index-list');

@@ -3,6 +3,7 @@ import { KindredError, invalidField } from '@kindred/errors';
 import type { UpsertRequest } from '@kindred/protocol/neighbors';
 import { float32Of, int32Of, uint64Of } from '@kindred/service-runtime';
 import type { PointId, Points } from './engine/points.js';
+import type { Quotas } from './engine/quotas.js';
 import type { CollectionSpec } from './engine/spec.js';
 import { piecesOf } from './storage/log-record.js';
 import { checkText } from './filter.js';
@@ -10,22 +11,33 @@ import type { Limits } from './limits.js';
 import { checkedPayload } from './payload.js';
 import { checkedVectors } from './vectors.js';
 
+/** Bytes of an id in the set of those that were seen, about. */
+const seenBytes = 48;
+
 /** Points in the making. */
 export interface UpsertBatch {
   /** Takes a part; INVALID_ARGUMENT, with the field, for lengths that do not fit, values out of range, an id twice. */
   add(request: UpsertRequest): void;
   /** All parts. */
   readonly parts: readonly Points[];
+  /** Gives the batch's memory back. */
+  release(): void;
 }
 
-/** Makes an empty batch. */
-export function createUpsertBatch({ dimension, metric }: CollectionSpec, limits: Limits): UpsertBatch {
+/** Makes an empty batch. `hold`: asked for its memory as it grows. */
+export function createUpsertBatch(
+  { dimension, metric }: CollectionSpec,
+  limits: Limits,
+  hold: Quotas['hold'],
+): UpsertBatch {
+  const memory = hold(0, 'an Upsert stream');
   const parts: Points[] = [];
   const seen = new Set<PointId>();
   let bytes = 0;
 
   return {
     parts,
+    release: () => memory.release(),
     add(request) {
       const { texts, payloads } = request;
       const numbers = uint64Of(request.ids, 'ids');
@@ -67,6 +79,7 @@ export function createUpsertBatch({ dimension, metric }: CollectionSpec, limits:
           `got ${bytes} bytes in one stream; allowed: ${limits.maxUpsertBytes} (KINDRED_NEIGHBOR_INDEX_MAX_UPSERT_MIB); send several streams`,
         );
       }
+      memory.resize(bytes + seenBytes * seen.size);
       // A part is one record of the log.
       for (const [start, end] of piecesOf(count, rowBytes)) {
         parts.push({

@@ -4,6 +4,7 @@ import type { WriteLog } from '../storage/write-log.js';
 import type { Contents, SealedPart } from './contents.js';
 import { createGrowingPart, type GrowingPart } from './growing-part.js';
 import { deadPath, segmentPath, writeFileSynced, writeManifest, type Manifest, type SegmentEntry } from './manifest.js';
+import type { HoldMemory } from './maintenance.js';
 import { nextTurn, type Part } from './part.js';
 import { writeSegment, type Columns } from './segment-file.js';
 
@@ -19,7 +20,7 @@ export interface Files {
  * Writes all that is in memory only. Writes and searches go on meanwhile. When it fails, nothing is lost: the log still has
  * it, and the next checkpoint begins anew.
  */
-export async function checkpoint(contents: Contents, files: Files): Promise<void> {
+export async function checkpoint(contents: Contents, files: Files, hold: HoldMemory): Promise<void> {
   const { disk, folder, log } = files;
   if (
     contents.growing.rows === 0 &&
@@ -43,8 +44,14 @@ export async function checkpoint(contents: Contents, files: Files): Promise<void
   try {
     for (const growing of frozen) {
       const number = takeNumber(files);
-      const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), await columnsOf(growing));
-      written.push({ growing, entry: { number, rows: growing.rows, bytes, index: null } });
+      // Texts are copied once to be written. Never refused: what is written lets the log go.
+      const copies = hold(textBytesOf(growing), 'a checkpoint', true);
+      try {
+        const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), await columnsOf(growing));
+        written.push({ growing, entry: { number, rows: growing.rows, bytes, index: null } });
+      } finally {
+        copies.release();
+      }
     }
     const sealed = contents.sealed.map((one, i) => ({ ...one, saved: saved[i] ?? null }));
     const fresh = written.map(({ growing, entry }, i) => ({
@@ -121,6 +128,13 @@ async function removeUnnamed(old: Manifest, { disk, folder, manifest }: Files): 
     .flatMap(({ number }) => [segmentPath(folder, number, 'points'), segmentPath(folder, number, 'index')]);
   if (old.dead !== null && old.dead.number !== manifest.dead?.number) paths.push(deadPath(folder, old.dead.number));
   for (const path of paths) await disk.remove(path).catch(() => {});
+}
+
+/** Bytes of a part's payloads and text ids, about. */
+export function textBytesOf(part: Part): number {
+  let bytes = 0;
+  for (let row = 0; row < part.rows; row++) bytes += part.payloadBytes(row) + (part.texts?.[row]?.length ?? 0);
+  return bytes;
 }
 
 /** A part's columns as files have them. */

@@ -5,6 +5,9 @@ import { createGrowingPart, type GrowingPart } from './growing-part.js';
 import type { SegmentEntry } from './manifest.js';
 import { locate, type Part } from './part.js';
 
+/** Bytes from which on rows grow in another part: less than half of 4 GiB, since columns double, and texts take up to 3 bytes a character. */
+const maxGrowingBytes = 1024 * 1024 * 1024;
+
 /** A part that is on disk. */
 export interface SealedPart {
   readonly part: Part;
@@ -47,6 +50,11 @@ export function applyChange(contents: Contents, change: Change): number {
   if (change.kind === 'delete') return change.ids.reduce((count, id) => count + (remove(id) ? 1 : 0), 0);
   const { points } = change;
   for (const id of points.ids) remove(id);
+  // Its columns would outgrow what one array holds; the next checkpoint writes each part by itself.
+  if (contents.growing.rows > 0 && contents.growing.memoryBytes() >= maxGrowingBytes) {
+    contents.frozen = [...contents.frozen, contents.growing];
+    contents.growing = createGrowingPart(contents.dimension);
+  }
   contents.growing.add(points);
   contents.size += points.ids.length;
   for (const label of points.labels) if (label >= 0) contents.labelled++;

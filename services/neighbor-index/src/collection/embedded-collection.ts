@@ -1,18 +1,21 @@
 // A collection of the embedded engine: every change in the log before it is seen, every search on a moment's rows.
 import { KindredError, notFound, toKindredError } from '@kindred/errors';
+import type { Filter } from '@kindred/protocol/neighbors';
 import type { Collection, Written } from '../engine/engine.js';
 import type { Included, PointId, PointRecord, Points } from '../engine/points.js';
 import { compileFilter } from '../filter.js';
+import { metrics } from '../metrics.js';
 import type { Disk } from '../storage/disk.js';
 import { deletionsOf, type Change } from '../storage/log-record.js';
 import type { Files } from './checkpoint.js';
 import { countBits } from './alive-rows.js';
 import { applyChange, memoryOf, partsOf, type Contents } from './contents.js';
-import { startMaintenance, type Maintenance, type MaintenanceSettings } from './maintenance.js';
+import { startMaintenance, type HoldMemory, type Maintenance, type MaintenanceSettings } from './maintenance.js';
 import { openFiles, type OpenOptions } from './open-files.js';
-import { idOf, locate, nextTurn, type Part } from './part.js';
+import { idOf, locate, nextTurn, pointBytes, type Part } from './part.js';
 import { searchable, searchParts } from './search-parts.js';
 import { idsAfter } from './sorted-ids.js';
+import { testedRow } from './filter-bits.js';
 
 /** Points that are looked at before other work of the process gets a turn. */
 const pointsPerTurn = 10_000;
@@ -28,14 +31,10 @@ export interface EmbeddedCollection extends Collection {
   close(): Promise<void>;
 }
 
-/** Takes room for a write before it is made; throws RESOURCE_EXHAUSTED. The result gives it back. */
-export type Reserve = (vectors: number, bytes: number) => () => void;
-
 /** What a collection lives on. */
 export interface EmbeddedCollectionParts extends OpenOptions {
   readonly disk: Disk;
   readonly folder: string;
-  readonly reserve: Reserve;
   readonly maintenance: MaintenanceSettings;
 }
 
@@ -46,15 +45,16 @@ export async function openEmbeddedCollection(
 ): Promise<EmbeddedCollection> {
   const { contents, files, notes } = await openFiles(parts.disk, parts.folder, parts);
   const { spec } = files.manifest;
-  const maintenance = startMaintenance(contents, files, parts.maintenance, parts.onError);
+  const hold: HoldMemory = (bytes, what, always) => parts.quotas.hold(bytes, `${what} of collection '${name}'`, always);
+  const maintenance = startMaintenance(contents, files, { ...parts, hold }, parts.maintenance);
   let closed = false;
 
   const open = (): void => {
     if (closed) throw notFound('collection', name);
   };
-  const write = async (changes: readonly Change[]): Promise<Written> => {
+  const write = async (changes: readonly Change[] | (() => readonly Change[])): Promise<Written> => {
     try {
-      const written = await files.log.append(changes, (sequence) => {
+      const written = await files.log.append(changes, (sequence, changes) => {
         const count = changes.reduce((sum, change) => sum + applyChange(contents, change), 0);
         return { count, size: contents.size, sequence };
       });
@@ -99,7 +99,7 @@ export async function openEmbeddedCollection(
       open();
       signal.throwIfAborted();
       if (points.length === 0) return { count: 0, size: contents.size, sequence: files.log.lastSequence };
-      const giveBack = parts.reserve(
+      const giveBack = parts.quotas.reserve(
         growthOf(contents, points),
         points.reduce((sum, one) => sum + bytesOf(one), 0),
       );
@@ -111,8 +111,11 @@ export async function openEmbeddedCollection(
     },
     async delete({ ids, filter }, signal) {
       open();
-      const chosen = ids ?? (await matching(contents, filter, signal));
-      const changes = deletionsOf(chosen);
+      if (ids === null) {
+        const seen = await matching(contents, filter, signal);
+        return write(() => deletionsOf(stillMatching(contents, filter, seen)));
+      }
+      const changes = deletionsOf(ids);
       if (changes.length === 0) return { count: 0, size: contents.size, sequence: files.log.lastSequence };
       return write(changes);
     },
@@ -121,7 +124,9 @@ export async function openEmbeddedCollection(
       const all = partsOf(contents);
       return ids.flatMap((id) => {
         const found = locate(all, id);
-        return found === null ? [] : [record(found.part, found.row, include)];
+        if (found === null) return [];
+        include.budget?.take(pointBytes(found.part, found.row, id, include));
+        return [record(found.part, found.row, include)];
       });
     },
     async scroll({ after, limit, filter, include }, signal) {
@@ -134,12 +139,10 @@ export async function openEmbeddedCollection(
           await nextTurn();
           signal.throwIfAborted();
         }
-        if (compiled !== null) {
-          const text = compiled.needsPayload ? part.payload(row) : '';
-          const payload: unknown = text === '' ? null : JSON.parse(text);
-          if (!compiled.test({ id, label: part.labels[row]!, payload })) continue;
-        }
-        if (points.length === limit) return { points, next: points.at(-1)!.id };
+        if (compiled !== null && !compiled.test(testedRow(compiled, part, row))) continue;
+        const full = points.length === limit || include.budget?.fits(pointBytes(part, row, id, include)) === false;
+        // A page of no points would have no end to go on from; one point fits a message (65,536 numbers and a payload).
+        if (full && points.length > 0) return { points, next: points.at(-1)!.id };
         points.push(record(part, row, include));
       }
       return { points, next: null };
@@ -152,7 +155,10 @@ export async function openEmbeddedCollection(
     },
     async search(query, signal) {
       open();
-      return searchParts(contents, spec, query, signal);
+      const end = metrics.searchSeconds.startTimer({ collection: name, kind: spec.index.kind });
+      const hits = await searchParts(contents, spec, query, signal);
+      end();
+      return hits;
     },
     async table(signal) {
       open();
@@ -207,19 +213,35 @@ export async function openEmbeddedCollection(
   };
 }
 
-async function matching(
-  contents: Contents,
-  filter: NonNullable<Parameters<typeof searchable>[1]>,
-  signal: AbortSignal,
-): Promise<PointId[]> {
-  const ids: PointId[] = [];
+/** Where a point was when it was seen to match. */
+interface Seen {
+  readonly id: PointId;
+  readonly part: Part;
+  readonly row: number;
+}
+
+async function matching(contents: Contents, filter: Filter, signal: AbortSignal): Promise<Seen[]> {
+  const seen: Seen[] = [];
   for (const { part, rows, allowed } of await searchable(contents, filter, signal)) {
     for (let row = 0; row < rows; row++) {
-      if (allowed === null || (allowed[row >> 3]! & (1 << (row & 7))) !== 0) ids.push(idOf(part, row));
+      if (allowed === null || (allowed[row >> 3]! & (1 << (row & 7))) !== 0)
+        seen.push({ id: idOf(part, row), part, row });
     }
     await nextTurn();
   }
-  return ids;
+  return seen;
+}
+
+/** Those of the points that match now: one that was stored again since, or whose part was merged, is looked at again. */
+function stillMatching(contents: Contents, filter: Filter, seen: readonly Seen[]): PointId[] {
+  const compiled = compileFilter(filter);
+  const parts = partsOf(contents);
+  return seen.flatMap(({ id, part, row }) => {
+    const now = locate(parts, id);
+    if (now === null) return [];
+    if (now.part === part && now.row === row) return [id];
+    return compiled.test(testedRow(compiled, now.part, now.row)) ? [id] : [];
+  });
 }
 
 /** Points that are new. */

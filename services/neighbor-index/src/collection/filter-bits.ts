@@ -25,12 +25,17 @@ export async function filterBits(
       await nextTurn();
       signal.throwIfAborted();
     }
-    const text = filter.needsPayload ? part.payload(row) : '';
-    const payload: unknown = text === '' ? null : JSON.parse(text);
-    if (filter.test({ id: idOf(part, row), label: part.labels[row]!, payload })) bits[row >> 3]! |= 1 << (row & 7);
+    if (filter.test(testedRow(filter, part, row))) bits[row >> 3]! |= 1 << (row & 7);
   }
   if (sealed) remember(part, filter.key, bits);
   return bits;
+}
+
+/** A row as a filter looks at it; its payload is parsed only where the filter asks for it. */
+export function testedRow(filter: PointFilter, part: Part, row: number): Parameters<PointFilter['test']>[0] {
+  const text = filter.needsPayload ? part.payload(row) : '';
+  const payload: unknown = text === '' ? null : JSON.parse(text);
+  return { id: idOf(part, row), label: part.labels[row]!, payload };
 }
 
 function remember(part: Part, key: string, bits: Uint8Array): void {

@@ -59,6 +59,7 @@ export function createGrowingPart(dimension: number): GrowingPart {
     alive,
     index: null,
     payload: (row) => payloads[row] ?? '',
+    payloadBytes: (row) => Buffer.byteLength(payloads[row] ?? ''),
     find: (low, high) => table.find(low, high),
     findText: (text) => textTable.get(text) ?? -1,
     memoryBytes: () => capacity * (4 * dimension + 12.125) + table.bytes() + textMemory,

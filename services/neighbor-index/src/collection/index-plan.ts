@@ -27,6 +27,21 @@ export function indexPlan(spec: IndexSpec, rows: number): IndexPlan | null {
   }
 }
 
+/** Bytes of memory of an index over `rows` rows, about, without the rows. */
+export function indexBytes(plan: IndexPlan, rows: number, dimension: number): number {
+  switch (plan.kind) {
+    case 'hnsw':
+      // Links of the lowest level, twice as many, and of the levels above: four bytes each.
+      return rows * (8 * plan.links + 4 * plan.links + 24);
+    case 'ivf-flat':
+      return rows * (4 * dimension + 8) + plan.lists * dimension * 4;
+    case 'ivf-pq':
+      return rows * (plan.subvectors + 8) + (plan.lists + centresPerByte) * dimension * 4;
+    case 'sq8':
+      return rows * dimension;
+  }
+}
+
 /** Candidates that are compared again, as a multiple of k. */
 export function refineOf(spec: IndexSpec): number {
   return spec.kind === 'ivf-pq' || spec.kind === 'sq8' ? spec.refine : 1;

@@ -2,6 +2,8 @@
 import { isKindredError, toKindredError } from '@kindred/errors';
 import { checkpoint, type Files } from './checkpoint.js';
 import type { Contents } from './contents.js';
+import type { Quotas } from '../engine/quotas.js';
+import { counted } from '../metrics.js';
 import { choosePartsToMerge, optimize } from './optimizer.js';
 
 /** When, and how much of the machine it may take. */
@@ -30,6 +32,15 @@ export const defaultMaintenance: MaintenanceSettings = {
   threads: 1,
 };
 
+/** Holds memory for work that passes, as `Quotas.hold` does. */
+export type HoldMemory = Quotas['hold'];
+
+/** Whom the background work asks and tells. */
+export interface MaintenanceParts {
+  readonly hold: HoldMemory;
+  readonly onError: (error: unknown) => void;
+}
+
 /** The background work of one collection. */
 export interface Maintenance {
   /** Told of each write. */
@@ -48,8 +59,8 @@ export interface Maintenance {
 export function startMaintenance(
   contents: Contents,
   files: Files,
+  { hold, onError }: MaintenanceParts,
   settings: MaintenanceSettings,
-  onError: (error: unknown) => void,
 ): Maintenance {
   const closing = new AbortController();
   let turn: Promise<unknown> = Promise.resolve();
@@ -64,7 +75,7 @@ export function startMaintenance(
     return running;
   };
   const checkpointNow = async (): Promise<void> => {
-    await exclusively(() => checkpoint(contents, files));
+    await exclusively(() => counted('checkpoints', () => checkpoint(contents, files, hold)));
     optimizeSoon();
   };
   const inBackground = (work: Promise<void>): void => {
@@ -86,7 +97,8 @@ export function startMaintenance(
     for (;;) {
       const sources = choosePartsToMerge(contents, files);
       if (sources === null || closing.signal.aborted) return;
-      await optimize(sources, contents, files, { threads: settings.threads, signal: closing.signal, exclusively });
+      const options = { threads: settings.threads, signal: closing.signal, exclusively, hold };
+      await counted('merges', () => optimize(sources, contents, files, options));
     }
   };
   const considerCheckpoint = (now: boolean): void => {

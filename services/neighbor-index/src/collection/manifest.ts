@@ -4,8 +4,10 @@
 //   one that is being restored or deleted has the file "unfinished" and no manifest.json
 import { z } from 'zod';
 import { collectionSpecSchema } from '../engine/spec.js';
+import { checksumInTurns } from '../storage/checksum.js';
 import { readWhole, replaceWhole, type Disk } from '../storage/disk.js';
-import { checked, damagedFile } from './segment-file.js';
+import { openText, sealText } from '../storage/sealed-text.js';
+import { damagedFile } from './segment-file.js';
 
 const fileSchema = z.object({ bytes: z.number().int(), crc: z.number().int() });
 
@@ -56,12 +58,10 @@ export const deadPath = (folder: string, number: number): string =>
 export async function readManifest(disk: Disk, folder: string): Promise<Manifest> {
   const path = manifestPath(folder);
   const bytes = await readWhole(disk, path);
-  const text = Buffer.from(bytes).toString('utf8');
-  const end = text.trimEnd().lastIndexOf('\n') + 1;
-  const body = bytes.subarray(0, Buffer.byteLength(text.slice(0, end)));
-  if (text.slice(end) !== `crc32c ${await checked(body)}\n`) throw damagedFile(path, 'its checksum does not hold');
+  const text = await openText(bytes);
+  if (text === null) throw damagedFile(path, 'its checksum does not hold');
   try {
-    return manifestSchema.parse(JSON.parse(text.slice(0, end)));
+    return manifestSchema.parse(JSON.parse(text));
   } catch (cause) {
     throw damagedFile(path, 'it is no manifest of this version', cause);
   }
@@ -81,9 +81,8 @@ export async function writeManifest(
 }
 
 /** The manifest as it is on disk. */
-export async function manifestBytes(manifest: Manifest): Promise<Uint8Array> {
-  const body = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
-  return Buffer.concat([body, Buffer.from(`crc32c ${await checked(body)}\n`)]);
+export function manifestBytes(manifest: Manifest): Promise<Uint8Array> {
+  return sealText(`${JSON.stringify(manifest, null, 1)}\n`);
 }
 
 /** Writes and syncs a file beside no other; returns what the manifest says of it. */
@@ -99,7 +98,7 @@ export async function writeFileSynced(
   } finally {
     await file.close();
   }
-  return { bytes: bytes.byteLength, crc: await checked(bytes) };
+  return { bytes: bytes.byteLength, crc: await checksumInTurns(bytes) };
 }
 
 /** Reads a file that the manifest describes. DATA_LOSS, naming it, when it is missing or damaged. */
@@ -113,6 +112,6 @@ export async function readDescribed(
   });
   if (bytes.byteLength !== expected.bytes)
     throw damagedFile(path, `it has ${bytes.byteLength} bytes, not ${expected.bytes}`);
-  if ((await checked(bytes)) !== expected.crc) throw damagedFile(path, 'its checksum does not hold');
+  if ((await checksumInTurns(bytes)) !== expected.crc) throw damagedFile(path, 'its checksum does not hold');
   return bytes;
 }

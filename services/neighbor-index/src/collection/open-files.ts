@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { loadIndex, type SegmentIndex } from '@kindred/faiss-native';
 import { KindredError } from '@kindred/errors';
+import type { Quotas } from '../engine/quotas.js';
 import type { CollectionSpec } from '../engine/spec.js';
+import { metrics } from '../metrics.js';
 import type { Disk } from '../storage/disk.js';
 import { recoverLog } from '../storage/log-recovery.js';
 import { logHeaderBytes, openWriteLog } from '../storage/write-log.js';
@@ -31,9 +33,13 @@ export interface OpenedFiles {
   readonly notes: readonly string[];
 }
 
-/** Who is told what. */
+/** What reading takes, and who is told what. */
 export interface OpenOptions {
+  /** Asked for the memory of all that is read. */
+  readonly quotas: Quotas;
   readonly onError: (error: unknown) => void;
+  /** Told when the log can no longer be written. */
+  readonly onBroken: () => void;
   /** Told of each segment that was read: rows so far, rows in all segments. */
   readonly onProgress: (rows: number, total: number) => void;
 }
@@ -63,7 +69,10 @@ export async function removeFiles(disk: Disk, folder: string, gone: () => void):
     await disk.syncFolder(folder);
   }
   gone();
-  for (const path of [`${folder}/segments`, `${folder}/log`, folder]) await disk.removeFolder(path);
+  for (const path of [`${folder}/segments`, `${folder}/log`]) await disk.removeFolder(path);
+  // The mark goes last, also on the disk: points without it and without a manifest would be damage.
+  if ((await disk.list(folder)).length > 0) await disk.syncFolder(folder);
+  await disk.removeFolder(folder);
 }
 
 /**
@@ -74,8 +83,7 @@ export async function isNoCollection(disk: Disk, folder: string): Promise<boolea
   const names = await disk.list(folder);
   if (names.includes('manifest.json')) return false;
   if (names.includes('unfinished')) return true;
-  const logs = (await disk.list(`${folder}/log`)).filter((name) => name.endsWith('.log'));
-  const sizes = await Promise.all(logs.map((name) => sizeOf(disk, `${folder}/log/${name}`)));
+  const sizes = await logFilesOf(disk, folder);
   if ((await disk.list(`${folder}/segments`)).length > 0 || sizes.some((size) => size > logHeaderBytes))
     throw damagedFile(manifestPath(folder), 'it is missing, and there are points');
   return true;
@@ -96,13 +104,28 @@ export function newManifest(spec: CollectionSpec, createTime: Date): Manifest {
   };
 }
 
-/** Reads a collection. DATA_LOSS, naming the file, when something of it is damaged that nothing can replace. */
-export async function openFiles(
+/**
+ * Reads a collection. DATA_LOSS, naming the file, when something of it is damaged that nothing can replace;
+ * RESOURCE_EXHAUSTED, before anything is read, when there is no memory for it.
+ */
+export async function openFiles(disk: Disk, folder: string, options: OpenOptions): Promise<OpenedFiles> {
+  const manifest = await readManifest(disk, folder);
+  const logs = await logFilesOf(disk, folder);
+  const bytes = manifest.segments.reduce((sum, one) => sum + one.bytes + (one.index?.bytes ?? 0), 0);
+  const hold = options.quotas.hold(bytes + logs.reduce((sum, size) => sum + size, 0), `reading ${folder}`);
+  try {
+    return await readFiles(disk, folder, manifest, options);
+  } finally {
+    hold.release();
+  }
+}
+
+async function readFiles(
   disk: Disk,
   folder: string,
-  { onError, onProgress }: OpenOptions,
+  manifest: Manifest,
+  { onError, onBroken, onProgress }: OpenOptions,
 ): Promise<OpenedFiles> {
-  const manifest = await readManifest(disk, folder);
   const { spec } = manifest;
   const contents = emptyContents(spec.dimension);
   const notes: string[] = [];
@@ -138,11 +161,12 @@ export async function openFiles(
     for (const change of changes) applyChange(contents, change);
   });
   notes.push(...recovered.notes);
+  metrics.droppedBytes.inc(recovered.droppedBytes);
   // Last: what is damaged stays whole, and the manifest must be safe before what an older one may name goes.
   await disk.syncFolder(folder);
   await removeLeftovers(disk, folder, manifest);
   const log = await openWriteLog(
-    { disk, folder: `${folder}/log`, id, durability: spec.durability, onError },
+    { disk, folder: `${folder}/log`, id, durability: spec.durability, onError, onBroken },
     recovered.position,
   );
   return { contents, files: { disk, folder, log, manifest }, notes };
@@ -166,6 +190,12 @@ async function readIndex(
     notes.push(`${path} is damaged and is built again from the vectors (${thrown.message})`);
     return null;
   }
+}
+
+/** Bytes of each file of the log. */
+async function logFilesOf(disk: Disk, folder: string): Promise<number[]> {
+  const names = (await disk.list(`${folder}/log`)).filter((name) => name.endsWith('.log'));
+  return Promise.all(names.map((name) => sizeOf(disk, `${folder}/log/${name}`)));
 }
 
 async function sizeOf(disk: Disk, path: string): Promise<number> {

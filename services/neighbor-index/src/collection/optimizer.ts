@@ -3,8 +3,9 @@ import { buildIndex, type SegmentIndex } from '@kindred/faiss-native';
 import { KindredError } from '@kindred/errors';
 import { countBits } from './alive-rows.js';
 import type { Contents, SealedPart } from './contents.js';
-import { install, takeNumber, type Files } from './checkpoint.js';
-import { indexPlan } from './index-plan.js';
+import { install, takeNumber, textBytesOf, type Files } from './checkpoint.js';
+import { indexBytes, indexPlan } from './index-plan.js';
+import type { HoldMemory } from './maintenance.js';
 import { segmentPath, writeFileSynced, type SegmentEntry } from './manifest.js';
 import { mergeParts } from './merge.js';
 import type { Part } from './part.js';
@@ -16,6 +17,8 @@ const partsPerTier = 4;
 const tierFactor = 4;
 /** Bytes of vectors of one part at most. */
 const maxPartBytes = 1024 * 1024 * 1024;
+/** Bytes of one part's file at most, so that no column of texts outgrows the 4 GiB of an array. */
+const maxFileBytes = 2 * 1024 * 1024 * 1024;
 /** Part of a part's rows that may be dead. */
 const maxDeadShare = 0.2;
 /** Rows from which two indexed parts are worth one. */
@@ -43,7 +46,8 @@ export function choosePartsToMerge(contents: Contents, files: Files): readonly S
   }
   const tiers = new Map<number, SealedPart[]>();
   for (const one of sealed.filter((part) => spec.index.kind === 'flat' || part.part.index === null)) {
-    if (aliveIn(one) * 2 > mostRows) continue;
+    // Of full parts none can be added to.
+    if (aliveIn(one) * 2 > mostRows || one.entry.bytes * 2 > maxFileBytes) continue;
     const tier = Math.floor(Math.log(Math.max(minRows, aliveIn(one))) / Math.log(tierFactor));
     tiers.set(tier, [...(tiers.get(tier) ?? []), one]);
   }
@@ -63,10 +67,13 @@ function limited(
 ): readonly SealedPart[] {
   const fitting = new Set<SealedPart>();
   let rows = 0;
+  let bytes = 0;
   for (const one of groups.flatMap((group) => group.toSorted((a, b) => aliveIn(b) - aliveIn(a)))) {
-    if (fitting.size > 0 && rows + aliveIn(one) > mostRows) continue;
+    const fits = rows + aliveIn(one) <= mostRows && bytes + one.entry.bytes <= maxFileBytes;
+    if (fitting.size > 0 && !fits) continue;
     fitting.add(one);
     rows += aliveIn(one);
+    bytes += one.entry.bytes;
   }
   return sealed.filter((one) => fitting.has(one));
 }
@@ -78,10 +85,34 @@ export interface OptimizeOptions {
   readonly signal: AbortSignal;
   /** Runs `work` while no checkpoint is at work. */
   readonly exclusively: (work: () => Promise<void>) => Promise<void>;
+  readonly hold: HoldMemory;
 }
 
-/** Makes one part of `sources`. When it fails, all is as before. */
+/** Makes one part of `sources`. When it fails, all is as before. RESOURCE_EXHAUSTED: no memory for it now. */
 export async function optimize(
+  sources: readonly SealedPart[],
+  contents: Contents,
+  files: Files,
+  options: OptimizeOptions,
+): Promise<void> {
+  const memory = options.hold(bytesToMerge(sources, files), 'a merge');
+  try {
+    await mergeInto(sources, contents, files, options);
+  } finally {
+    memory.release();
+  }
+}
+
+/** Bytes that the merged part takes beside its sources: columns, payloads twice while they are joined, index and its file. */
+function bytesToMerge(sources: readonly SealedPart[], { manifest: { spec } }: Files): number {
+  const rows = sources.reduce((sum, { part }) => sum + part.rows - part.alive.dead, 0);
+  const texts = sources.reduce((sum, { part }) => sum + textBytesOf(part), 0);
+  const plan = indexPlan(spec.index, rows);
+  const index = plan === null ? 0 : indexBytes(plan, rows, spec.dimension);
+  return rows * (4 * spec.dimension + 32) + 2 * texts + 2 * index;
+}
+
+async function mergeInto(
   sources: readonly SealedPart[],
   contents: Contents,
   files: Files,

@@ -1,6 +1,7 @@
 // Rows of a collection that lie together: what sealed and growing parts have in common.
 import type { SegmentIndex } from '@kindred/faiss-native';
-import type { PointId } from '../engine/points.js';
+import { answerBytesOf } from '../answer-budget.js';
+import type { Included, PointId } from '../engine/points.js';
 import type { AliveRows } from './alive-rows.js';
 
 /** Rows in columns. A row never changes; it only dies. */
@@ -21,6 +22,8 @@ export interface Part {
   readonly index: SegmentIndex | null;
   /** JSON text; '': none. */
   payload(row: number): string;
+  /** Bytes of that text as UTF-8. */
+  payloadBytes(row: number): number;
   /** The newest row of a number, its low and high word, dead or alive; -1: none. */
   find(low: number, high: number): number;
   /** The newest row of a text, dead or alive; -1: none. */
@@ -46,6 +49,11 @@ export function locate(parts: readonly Part[], id: PointId): { readonly part: Pa
 export function idOf(part: Part, row: number): PointId {
   const text = part.texts?.[row] ?? '';
   return text === '' ? part.ids[row]! : text;
+}
+
+/** Bytes of a row in an answer, at most. */
+export function pointBytes(part: Part, row: number, id: PointId, include: Included): number {
+  return answerBytesOf(id, include.payloads ? part.payloadBytes(row) : 0, include.vectors ? part.dimension : 0);
 }
 
 /** The words of a column of numbers, low word first (every platform that TensorFlow runs on is little-endian). */

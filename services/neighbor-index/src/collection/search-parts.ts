@@ -8,7 +8,7 @@ import { bothOf } from './alive-rows.js';
 import { partsOf, type Contents } from './contents.js';
 import { filterBits } from './filter-bits.js';
 import { refineOf } from './index-plan.js';
-import { idOf, nextTurn, type Part } from './part.js';
+import { idOf, nextTurn, pointBytes, type Part } from './part.js';
 
 /** Neighbours that are looked up before other work of the process gets a turn. */
 const hitsPerTurn = 50_000;
@@ -89,7 +89,9 @@ export async function searchParts(
     const score = scores[place]!;
     if (position < 0 || (near !== null && (l2 ? score > near : score < near))) continue;
     const { part, row } = rowAt(parts, position);
-    hits.ids[place] = idOf(part, row);
+    const id = idOf(part, row);
+    query.include.budget?.take(pointBytes(part, row, id, query.include));
+    hits.ids[place] = id;
     hits.labels[place] = part.labels[row]!;
     if (hits.payloads !== null) hits.payloads[place] = part.payload(row);
     if (hits.vectors !== null) hits.vectors[place] = part.vectors.slice(row * dimension, (row + 1) * dimension);

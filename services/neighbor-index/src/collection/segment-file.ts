@@ -3,7 +3,7 @@
 //   file = "KNDSEG01" · length of the head u32 · crc u32 of the head · head, JSON · columns, each from a multiple of 64 on
 import { KindredError } from '@kindred/errors';
 import { z } from 'zod';
-import { checksumOf } from '../storage/checksum.js';
+import { checksumInTurns, checksumOf } from '../storage/checksum.js';
 import type { Disk, DiskFile } from '../storage/disk.js';
 import { createAliveRows } from './alive-rows.js';
 import { createIdTable } from './id-table.js';
@@ -11,8 +11,6 @@ import { nextTurn, wordsOf, type Part } from './part.js';
 
 const magic = Buffer.from('KNDSEG01');
 const alignment = 64;
-/** Bytes that are checked before other work of the process gets a turn. */
-const bytesPerTurn = 16 * 1024 * 1024;
 /** Rows that are entered in the table before other work of the process gets a turn. */
 const rowsPerTurn = 50_000;
 
@@ -56,7 +54,7 @@ export async function writeSegment(disk: Disk, path: string, columns: Columns): 
   let offset = 0;
   const described = [];
   for (const [name, bytes] of parts) {
-    described.push({ name, offset, bytes: bytes.byteLength, crc: await checked(bytes) });
+    described.push({ name, offset, bytes: bytes.byteLength, crc: await checksumInTurns(bytes) });
     offset += roundUp(bytes.byteLength);
   }
   const head = Buffer.from(JSON.stringify({ rows, dimension, columns: described }));
@@ -104,7 +102,7 @@ export async function readSegment(disk: Disk, path: string, dimension: number): 
       if (place === undefined) return null;
       if (first + place.offset + place.bytes > size) throw damagedFile(path, `it ends within its column '${name}'`);
       const bytes = await readPiece(file, first + place.offset, place.bytes);
-      if ((await checked(bytes)) !== place.crc)
+      if ((await checksumInTurns(bytes)) !== place.crc)
         throw damagedFile(path, `the checksum of its column '${name}' does not hold`);
       return bytes.buffer;
     };
@@ -154,6 +152,7 @@ export async function partOf(columns: Columns, saved: Uint8Array | null): Promis
         payloads.lengths[row],
       ).toString('utf8');
     },
+    payloadBytes: (row) => payloads?.lengths[row] ?? 0,
     find: (low, high) => table.find(low, high),
     findText: (text) => textTable.get(text) ?? -1,
     memoryBytes: () =>
@@ -177,19 +176,6 @@ async function readPiece(file: DiskFile, position: number, length: number): Prom
   const bytes = new Uint8Array(length);
   await file.read(bytes, position);
   return bytes;
-}
-
-/** The checksum of bytes of any number, in turns. */
-export async function checked(bytes: Uint8Array): Promise<number> {
-  let crc = 0;
-  const pieces = [];
-  for (let start = 0; start < bytes.byteLength; start += bytesPerTurn)
-    pieces.push(bytes.subarray(start, start + bytesPerTurn));
-  for (const piece of pieces) {
-    crc = checksumOf([piece], crc);
-    if (pieces.length > 1) await nextTurn();
-  }
-  return crc;
 }
 
 function textsOf(lengths: Uint32Array, bytes: Buffer): string[] {

@@ -1,12 +1,14 @@
 // The embedded engine: collections in folders of this machine's disk, searched with faiss in this process.
 import { KindredError, toKindredError } from '@kindred/errors';
-import type { Logger } from '@kindred/service-runtime';
-import { openEmbeddedCollection, type EmbeddedCollection, type Reserve } from '../collection/embedded-collection.js';
+import type { HealthBoard, Logger } from '@kindred/service-runtime';
+import { openEmbeddedCollection, type EmbeddedCollection } from '../collection/embedded-collection.js';
 import type { MaintenanceSettings } from '../collection/maintenance.js';
 import { isNoCollection, makeFiles, removeFiles } from '../collection/open-files.js';
 import type { Limits } from '../limits.js';
+import { metrics, watchCollections, type CollectionFigures } from '../metrics.js';
 import type { Disk } from '../storage/disk.js';
 import type { CollectionSummary, Engine } from './engine.js';
+import { createQuotas, type Quotas, type Usage } from './quotas.js';
 import type { CollectionSpec } from './spec.js';
 
 /** The engine, with what snapshots and quotas need of it. */
@@ -18,12 +20,8 @@ export interface EmbeddedEngine extends Engine {
   /** Where a collection's files belong. */
   folderOf(name: string): string;
   readonly disk: Disk;
-  usage(): {
-    readonly collections: number;
-    readonly vectors: number;
-    readonly memoryBytes: number;
-    readonly diskBytes: number;
-  };
+  readonly quotas: Quotas;
+  usage(): Usage;
 }
 
 /** What it lives on. */
@@ -32,6 +30,8 @@ export interface EmbeddedEngineParts {
   readonly limits: Limits;
   readonly logger: Logger;
   readonly maintenance: MaintenanceSettings;
+  /** Told of each collection, under `collections/<name>`. */
+  readonly health: HealthBoard;
 }
 
 interface Entry {
@@ -41,6 +41,7 @@ interface Entry {
 }
 
 const root = 'collections';
+const healthName = (name: string): string => `collections/${name}`;
 /** Of a collection that cannot be read nothing is known. */
 const unknownSpec: CollectionSpec = {
   dimension: 1,
@@ -53,14 +54,14 @@ const unknownSpec: CollectionSpec = {
 };
 
 /** Makes the engine; {@link Engine.find} finds what is on the disk. */
-export function createEmbeddedEngine({ disk, limits, logger, maintenance }: EmbeddedEngineParts): EmbeddedEngine {
+export function createEmbeddedEngine(parts: EmbeddedEngineParts): EmbeddedEngine {
+  const { disk, limits, logger, maintenance, health } = parts;
   const entries = new Map<string, Entry>();
   let closed = false;
-  const reserved = { vectors: 0, bytes: 0 };
   const folderOf = (name: string): string => `${root}/${name}`;
   const opened = (): EmbeddedCollection[] => [...entries.values()].flatMap(({ collection }) => collection ?? []);
 
-  const usage = () => {
+  const usage = (): Usage => {
     const all = opened();
     return {
       collections: entries.size,
@@ -69,40 +70,21 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       diskBytes: all.reduce((sum, one) => sum + one.diskBytes(), 0),
     };
   };
-  const reserve: Reserve = (vectors, bytes) => {
-    const used = usage();
-    const over = (what: string, got: number, allowed: number, variable: string): KindredError =>
-      new KindredError(
-        'RESOURCE_EXHAUSTED',
-        `got ${got} ${what} in all collections; allowed: ${allowed} (KINDRED_NEIGHBOR_INDEX_${variable}); delete some, or raise it`,
-      );
-    const allVectors = used.vectors + reserved.vectors + vectors;
-    const allBytes = used.memoryBytes + reserved.bytes + bytes;
-    const allDisk = used.diskBytes + reserved.bytes + bytes;
-    if (vectors > 0 && allVectors > limits.maxVectors)
-      throw over('vectors', allVectors, limits.maxVectors, 'MAX_VECTORS');
-    if (allBytes > limits.maxMemoryBytes)
-      throw over('bytes of memory', Math.round(allBytes), limits.maxMemoryBytes, 'MAX_MEMORY_MIB');
-    if (allDisk > limits.maxDiskBytes) throw over('bytes on disk', allDisk, limits.maxDiskBytes, 'MAX_DISK_MIB');
-    reserved.vectors += vectors;
-    reserved.bytes += bytes;
-    return () => {
-      reserved.vectors -= vectors;
-      reserved.bytes -= bytes;
-    };
-  };
+  const quotas = createQuotas(limits, usage);
   const read = (name: string): Promise<EmbeddedCollection> =>
     openEmbeddedCollection(name, {
       disk,
       folder: folderOf(name),
-      reserve,
+      quotas,
       maintenance,
       onError: (err) => logger.error({ collection: name, err }, 'background work failed; it is tried again'),
+      onBroken: () => health.set(healthName(name), false),
       onProgress: (rows, total) => logger.info({ collection: name, rows, total }, 'collection is being read'),
     });
   const enter = (name: string, collection: EmbeddedCollection): EmbeddedCollection => {
     const { spec, createTime } = collection;
     entries.set(name, { collection, error: null, summary: { name, spec, createTime, state: 'ready', problem: '' } });
+    health.set(healthName(name), true);
     return collection;
   };
   const adopt = async (name: string): Promise<EmbeddedCollection> => enter(name, await read(name));
@@ -114,12 +96,16 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
     const before = entries.get(name)?.summary;
     const summary = { name, spec: before?.spec ?? unknownSpec, createTime: before?.createTime ?? new Date(0) };
     entries.set(name, { collection: null, error, summary: { ...summary, state: 'damaged', problem: error.message } });
+    health.set(healthName(name), false);
     logger.error({ collection: name, err: error }, 'collection cannot be used');
   };
+
+  watchCollections(() => ({ count: entries.size, all: opened().map(figuresOf) }));
 
   return {
     kind: 'embedded',
     disk,
+    quotas,
     folderOf,
     usage,
     async find() {
@@ -136,6 +122,7 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
         }
         const loading = { name, spec: unknownSpec, createTime: new Date(0), state: 'loading', problem: '' } as const;
         entries.set(name, { collection: null, error: null, summary: loading });
+        health.set(healthName(name), false);
       }
     },
     async open() {
@@ -175,11 +162,27 @@ export function createEmbeddedEngine({ disk, limits, logger, maintenance }: Embe
       // Its files are in use by the one who reads them.
       if (entry !== undefined && isLoading(entry)) throw beingRead(name);
       await entry?.collection?.close();
-      await removeFiles(disk, folderOf(name), () => entries.delete(name));
+      await removeFiles(disk, folderOf(name), () => {
+        entries.delete(name);
+        health.remove(healthName(name));
+        if (entry !== undefined)
+          metrics.searchSeconds.remove({ collection: name, kind: entry.summary.spec.index.kind });
+      });
     },
     async close() {
       closed = true;
       for (const collection of opened()) await collection.close();
     },
+  };
+}
+
+function figuresOf(collection: EmbeddedCollection): CollectionFigures {
+  const { name, contents, files } = collection;
+  return {
+    name,
+    points: contents.size,
+    memoryBytes: collection.memoryBytes(),
+    diskBytes: collection.diskBytes(),
+    logBytes: files.log.bytes(),
   };
 }

@@ -1,4 +1,5 @@
 // Points as engines take and give them.
+import type { AnswerBudget } from '../answer-budget.js';
 
 /** An id: a number, 0 to 2^64 - 1, or a text of 1 to 256 bytes of UTF-8. A number is never equal to a text. */
 export type PointId = bigint | string;
@@ -29,6 +30,8 @@ export interface PointRecord {
 export interface Included {
   readonly vectors: boolean;
   readonly payloads: boolean;
+  /** Told of each point before it is read; a page of Scroll ends before what does not fit. @default no bound */
+  readonly budget?: AnswerBudget;
 }
 
 /** The order of Scroll and of neighbour files: numbers ascending, then texts by their UTF-8 bytes. */

@@ -2,8 +2,10 @@
 import { openEmbeddedCollection, type EmbeddedCollection } from '../collection/embedded-collection.js';
 import { defaultMaintenance } from '../collection/maintenance.js';
 import { makeFiles } from '../collection/open-files.js';
+import { createQuotas } from '../engine/quotas.js';
 import type { CollectionSpec } from '../engine/spec.js';
 import type { PointId, Points } from '../engine/points.js';
+import { testLimits } from './test-limits.js';
 import type { Disk } from '../storage/disk.js';
 
 /** Flat, two numbers a vector. */
@@ -31,9 +33,10 @@ export function openSmall(disk: Disk): Promise<EmbeddedCollection> {
   return openEmbeddedCollection('c', {
     disk,
     folder,
-    reserve: () => () => {},
+    quotas: createQuotas(testLimits, () => ({ collections: 0, vectors: 0, memoryBytes: 0, diskBytes: 0 })),
     maintenance: quiet,
     onError: () => {},
+    onBroken: () => {},
     onProgress: () => {},
   });
 }

@@ -4,23 +4,14 @@ import { join } from 'node:path';
 import { createFolderStore } from '@kindred/artifact-store';
 import { createFaissEngine } from '@kindred/faiss-native';
 import { NeighborIndexServiceDefinition, type UpsertRequest } from '@kindred/protocol/neighbors';
-import { bytesOf, connect, createLogger, startService } from '@kindred/service-runtime';
+import { bytesOf, connect, createHealthBoard, createLogger, startService } from '@kindred/service-runtime';
+import { testLimits } from './test-limits.js';
 import { defaultMaintenance, type MaintenanceSettings } from '../collection/maintenance.js';
 import type { Limits } from '../limits.js';
 import { createNeighborIndex } from '../neighbor-index.js';
 
 /** A part of an Upsert stream. */
 export type UpsertPart = Partial<UpsertRequest>;
-
-/** Small enough to be passed in a test. */
-export const testLimits: Limits = {
-  maxVectors: 20_000,
-  maxMemoryBytes: 512 * 1024 * 1024,
-  maxDiskBytes: 1024 * 1024 * 1024,
-  maxCollections: 100,
-  maxUpsertBytes: 16 * 1024 * 1024,
-  maxMiningJobs: 4,
-};
 
 /** What a test may set. */
 export interface StartOptions {
@@ -37,6 +28,7 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
   await mkdir(dataFolder, { recursive: true });
   const store = await createFolderStore(folder);
   const engine = createFaissEngine();
+  const health = createHealthBoard();
   const index = createNeighborIndex({
     config: {
       dataFolder,
@@ -48,6 +40,7 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
     store,
     engine,
     logger,
+    health,
     maintenance: { ...defaultMaintenance, ...options.maintenance },
   });
   const ready = index.load();
@@ -55,6 +48,7 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
     name: 'neighbor-index',
     network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 2000, maxConnectionAgeMs: 0 },
     logger,
+    health,
     ready,
     register: (services) => services.add(NeighborIndexServiceDefinition, index.handlers),
     onDrain: () => index.drain(),
@@ -69,7 +63,7 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
     connection.close();
     await service.close();
   };
-  return { ...connection, dataFolder, close };
+  return { ...connection, dataFolder, metricsAddress: service.metricsAddress, close };
 }
 
 /** Vectors of whole numbers from -128 to 127, the same for the same seed: their products are exact. */

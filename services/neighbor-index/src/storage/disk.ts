@@ -1,6 +1,6 @@
 // The file layer: all that the storage does to files, so that tests can end or fill the disk at every single step.
 import { open, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** An open file. Positions and lengths in bytes. */
 export interface DiskFile {
@@ -25,6 +25,7 @@ export interface Disk {
   remove(path: string): Promise<void>;
   /** Removes a folder with all that is in it. */
   removeFolder(path: string): Promise<void>;
+  /** Makes it, with those above it; they are safe from a loss of power. */
   makeFolder(path: string): Promise<void>;
   /** Names in a folder; none where there is no such folder. */
   list(path: string): Promise<string[]>;
@@ -35,6 +36,7 @@ export interface Disk {
 }
 
 const mostBytesPerRead = 1 << 30;
+const bytesPerPiece = 8 * 1024 * 1024;
 
 /** The disk below `folder`. */
 export function createNodeDisk(folder: string): Disk {
@@ -70,7 +72,9 @@ export function createNodeDisk(folder: string): Disk {
     remove: (path) => rm(at(path), { force: true }),
     removeFolder: (path) => rm(at(path), { recursive: true, force: true }),
     async makeFolder(path) {
-      if ((await mkdir(at(path), { recursive: true })) !== undefined) await syncFolder(dirname(at(path)));
+      await makeFolderDurably(at(path));
+      // Whoever made it before may have ended before this.
+      await syncFolder(dirname(at(path)));
     },
     async list(path) {
       return readdir(at(path)).catch((thrown: unknown) => {
@@ -81,6 +85,16 @@ export function createNodeDisk(folder: string): Disk {
     syncFolder: (path) => syncFolder(at(path)),
     locate: at,
   };
+}
+
+/** Makes a folder, with those above it, and syncs the folders that name what was made. */
+export async function makeFolderDurably(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = resolve(path); ; made = dirname(made)) {
+    await syncFolder(dirname(made));
+    if (made === resolve(first)) return;
+  }
 }
 
 /** Reads a file whole. ENOENT where there is none. */
@@ -95,6 +109,23 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array<Ar
   }
 }
 
+/** Reads a file piece by piece, each of 8 MiB at most. ENOENT where there is none. */
+export async function* readPieces(disk: Disk, path: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const file = await disk.open(path, false);
+  try {
+    const size = await file.size();
+    for (let at = 0; at < size;) {
+      const piece = new Uint8Array(Math.min(bytesPerPiece, size - at));
+      const length = await file.read(piece, at);
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+      at += length;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Writes a file beside its place, syncs it and renames it: readers see the old or the new, also after a crash. `renamed` is
  * called once the new one is in its place; an error after that leaves unknown which of the two a loss of power leaves.
@@ -102,14 +133,18 @@ export async function readWhole(disk: Disk, path: string): Promise<Uint8Array<Ar
 export async function replaceWhole(
   disk: Disk,
   path: string,
-  parts: readonly Uint8Array[],
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   renamed: () => void = () => {},
 ): Promise<void> {
   const beside = `${path}.new`;
   try {
     const file = await disk.open(beside, true);
     try {
-      await file.write(parts, 0);
+      let at = 0;
+      for await (const part of parts) {
+        await file.write([part], at);
+        at += part.byteLength;
+      }
       await file.sync();
     } finally {
       await file.close();

@@ -23,6 +23,8 @@ export interface Recovered {
   readonly position: LogPosition;
   /** What was read and what was dropped, for people. */
   readonly notes: readonly string[];
+  /** Bytes of the log that were never acknowledged and not whole. */
+  readonly droppedBytes: number;
 }
 
 /**
@@ -45,6 +47,7 @@ export async function recoverLog(
   if (missing !== null) throw damaged(`${folder}/${nameOf(missing)}`, 'it is missing');
   let lastSequence = source.afterSequence;
   let length = 0;
+  let droppedBytes = 0;
   const olderBytes: [number, number][] = [];
   for (const [i, file] of files.entries()) {
     const newest = i === files.length - 1;
@@ -54,11 +57,12 @@ export async function recoverLog(
     const read = await readFile(source, file, { acknowledged, lastSequence }, apply);
     lastSequence = read.lastSequence;
     notes.push(...read.notes);
+    droppedBytes += read.dropped;
     if (newest) length = read.length;
     else olderBytes.push([file, read.length]);
   }
   const file = files.at(-1) ?? firstFile;
-  return { position: { file, length, lastSequence, olderBytes }, notes };
+  return { position: { file, length, lastSequence, olderBytes }, notes, droppedBytes };
 }
 
 interface Expected {
@@ -72,7 +76,7 @@ async function readFile(
   file: number,
   { acknowledged, lastSequence }: Expected,
   apply: (sequence: bigint, changes: readonly Change[]) => void | Promise<void>,
-): Promise<{ length: number; lastSequence: bigint; notes: string[] }> {
+): Promise<{ length: number; lastSequence: bigint; notes: string[]; dropped: number }> {
   const path = `${folder}/${nameOf(file)}`;
   const bytes = await readWhole(disk, path);
   const header = logHeader(id);
@@ -80,7 +84,8 @@ async function readFile(
   if (!sound) {
     // The header is synced before anything is acknowledged.
     if (acknowledged > 0) throw damaged(path, 'its header is not that of this collection');
-    return { length: 0, lastSequence, notes: [`${path}: dropped ${bytes.byteLength} bytes, the file was being made`] };
+    const dropped = bytes.byteLength;
+    return { length: 0, lastSequence, dropped, notes: [`${path}: dropped ${dropped} bytes, the file was being made`] };
   }
   let offset = logHeaderBytes;
   let whole = logHeaderBytes;
@@ -123,7 +128,7 @@ async function readFile(
       `${path}: dropped ${bytes.byteLength - whole} bytes from byte ${whole} on, never acknowledged (${what})`,
     );
   }
-  return { length: whole, lastSequence, notes };
+  return { length: whole, lastSequence, notes, dropped: bytes.byteLength - whole };
 }
 
 /** Null: there is none that can be read. */

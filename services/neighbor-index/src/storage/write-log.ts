@@ -10,6 +10,7 @@ import { checksumOf } from './checksum.js';
 import type { Disk, DiskFile } from './disk.js';
 import { encodeRecord, maxRecordBytes, recordBytes, type Change } from './log-record.js';
 import type { Durability } from '../engine/spec.js';
+import { metrics } from '../metrics.js';
 
 /** Bytes of the header. */
 export const logHeaderBytes = 32;
@@ -17,6 +18,10 @@ export const logHeaderBytes = 32;
 export const markerName = 'acknowledged';
 /** How long changes of the durability 'written' wait for their sync, in milliseconds. */
 export const relaxedSyncMs = 1_000;
+/** Bytes of one change at most. With {@link defaultMaxFileBytes} no file reaches the 4 GiB that are read in one piece. */
+export const maxChangeBytes = 2.25 * 1024 * 1024 * 1024;
+/** Bytes from which on the log goes on in a new file. */
+const defaultMaxFileBytes = 1024 * 1024 * 1024;
 /** Bytes of changes that are written together at most; more wait for the next turn. */
 const maxGroupBytes = 64 * 1024 * 1024;
 const magic = Buffer.from('KNDLOG01');
@@ -25,10 +30,16 @@ const magic = Buffer.from('KNDLOG01');
 export interface WriteLog {
   /**
    * Appends a change of one or more records, then calls `apply` with its sequence; changes are applied in the order of their
-   * sequences. Returns what `apply` returned once the change is durable. RESOURCE_EXHAUSTED, nothing of it kept, when there is
-   * no space or a record is larger than {@link maxRecordBytes}; UNAVAILABLE once the disk has failed in a way that leaves unknown what it holds.
+   * sequences. As a function, `changes` is called when all changes before it are applied and none after it; what it finds then
+   * still holds in `apply`. Without records nothing is written, and `apply` gets the sequence before. Returns what `apply`
+   * returned once the change is durable. RESOURCE_EXHAUSTED, nothing of it kept, when there is no space, a record is larger than
+   * {@link maxRecordBytes} or all are larger than {@link maxChangeBytes}; UNAVAILABLE once the disk has failed in a way that
+   * leaves unknown what it holds.
    */
-  append<T>(changes: readonly Change[], apply: (sequence: bigint) => T): Promise<T>;
+  append<T>(
+    changes: readonly Change[] | (() => readonly Change[]),
+    apply: (sequence: bigint, changes: readonly Change[]) => T,
+  ): Promise<T>;
   /** Goes on in a new file; `frozen` is called between two groups: all changes before it are in older files. */
   rotate(frozen: () => void): Promise<{ readonly firstFile: number }>;
   /** Removes files before this one. */
@@ -38,6 +49,18 @@ export interface WriteLog {
   readonly lastSequence: bigint;
   /** Writes and syncs what waits, then closes the file. */
   close(): Promise<void>;
+}
+
+/** A change whose records are known. */
+interface Prepared extends Waiting {
+  readonly changes: readonly Change[];
+  readonly bytes: number;
+}
+
+/** A change of the log's turn to a new file. */
+interface Rotation {
+  readonly frozen: () => void;
+  readonly ended: (error: unknown) => void;
 }
 
 /** Where a log goes on. */
@@ -58,13 +81,16 @@ export interface LogParts {
   /** 16 bytes: a file of another collection is not taken for this one's. */
   readonly id: Uint8Array;
   readonly durability: Durability;
+  /** A file that has a change already does not grow beyond this. @default 1 GiB */
+  readonly maxFileBytes?: number;
   readonly onError: (error: unknown) => void;
+  /** Told once nobody knows any more what the disk holds. @default nobody */
+  readonly onBroken?: () => void;
 }
 
 interface Waiting {
-  readonly changes: readonly Change[];
-  readonly bytes: number;
-  readonly apply: (sequence: bigint) => unknown;
+  readonly changes: readonly Change[] | (() => readonly Change[]);
+  readonly apply: (sequence: bigint, changes: readonly Change[]) => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -92,18 +118,23 @@ export function markerBytes(file: number, length: number): Uint8Array {
 
 /** Opens the log for appending. Whatever lies behind `position` is cut off. */
 export async function openWriteLog(parts: LogParts, position: LogPosition): Promise<WriteLog> {
-  const { disk, folder, id, durability, onError } = parts;
+  const { disk, folder, id, durability, maxFileBytes = defaultMaxFileBytes, onError } = parts;
+  const breakOff = (error: KindredError): KindredError => {
+    broken ??= error;
+    parts.onBroken?.();
+    return error;
+  };
   const older = new Map(position.olderBytes);
   let number = position.file;
   let length = position.length;
   let sequence = position.lastSequence;
   let broken: KindredError | null = null;
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let working: Promise<void> | null = null;
   let unsynced = false;
   let syncWanted = false;
   let timer: NodeJS.Timeout | null = null;
-  let rotation: { readonly frozen: () => void; readonly ended: (error: unknown) => void } | null = null;
+  let rotation: Rotation | null = null;
   const marker = await openMarker(disk, `${folder}/${markerName}`);
   let file = await openFile(number);
 
@@ -130,19 +161,20 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
 
   const sync = async (): Promise<void> => {
     if (!unsynced || broken !== null) return;
+    const end = metrics.syncSeconds.startTimer();
     try {
       await file.sync();
+      end();
       unsynced = false;
       // Behind the sync, never before it: what the marker covers must be on the disk even if the power fails.
       await marker.write([markerBytes(number, length)], 0);
     } catch (thrown) {
       // After a failed sync the system may have dropped the pages that it could not write: nobody knows what the disk holds.
-      broken = failed('the log could not be synced', thrown);
-      throw broken;
+      throw breakOff(failed('the log could not be synced', thrown));
     }
   };
   /** Writes a group; on an error the file is as before it. */
-  const write = async (group: readonly Waiting[]): Promise<void> => {
+  const write = async (group: readonly Prepared[]): Promise<void> => {
     let next = sequence;
     const bytes = group.flatMap(({ changes }) => {
       next++;
@@ -153,14 +185,14 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
       await file.write(bytes, length);
     } catch (thrown) {
       await file.truncate(length).catch((cause: unknown) => {
-        broken = failed('the log could not be cut back after a failed write', cause);
+        breakOff(failed('the log could not be cut back after a failed write', cause));
       });
       throw toKindredError(thrown);
     }
     length += size;
     unsynced = true;
   };
-  const commit = async (group: readonly Waiting[]): Promise<void> => {
+  const commit = async (group: readonly Prepared[]): Promise<void> => {
     const before = length;
     try {
       if (broken !== null) throw broken;
@@ -171,9 +203,9 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
       for (const { reject } of group) reject(thrown);
       return;
     }
-    for (const { apply, resolve, reject } of group) {
+    for (const { apply, changes, resolve, reject } of group) {
       try {
-        resolve(apply(++sequence));
+        resolve(apply(++sequence, changes));
       } catch (thrown) {
         reject(thrown);
       }
@@ -185,10 +217,7 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
     syncWanted = true;
     start();
   };
-  const turnOver = async (): Promise<void> => {
-    if (rotation === null) return;
-    const { frozen, ended } = rotation;
-    rotation = null;
+  const turnOver = async ({ frozen, ended }: Rotation): Promise<void> => {
     const before = { file, number, length };
     try {
       await sync();
@@ -202,7 +231,13 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
       ended(null);
     } catch (thrown) {
       ({ file, number, length } = before);
-      await disk.remove(`${folder}/${logName(number + 1)}`).catch(onError);
+      // A newer file that came back after a loss of power would say that this one was synced whole.
+      await disk
+        .remove(`${folder}/${logName(number + 1)}`)
+        .then(() => disk.syncFolder(folder))
+        .catch((cause: unknown) => {
+          breakOff(failed('a file of the log that was begun could not be removed', cause));
+        });
       await marker.write([markerBytes(number, length)], 0).catch(onError);
       ended(toKindredError(thrown));
     }
@@ -211,16 +246,36 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
     while (waiting.length > 0 || rotation !== null || syncWanted) {
       if (syncWanted) await sync().catch(onError);
       syncWanted = false;
-      await turnOver();
-      const group: Waiting[] = [];
-      let bytes = 0;
-      while (waiting.length > group.length && (group.length === 0 || bytes < maxGroupBytes)) {
-        bytes += waiting[group.length]!.bytes;
-        group.push(waiting[group.length]!);
-      }
-      waiting = waiting.slice(group.length);
-      if (group.length > 0) await commit(group);
+      const wanted = rotation;
+      rotation = null;
+      if (wanted !== null) await turnOver(wanted);
+      const group = takeGroup();
+      const bytes = group.reduce((sum, one) => sum + one.bytes, 0);
+      let refusal: unknown = null;
+      if (length > logHeaderBytes && length + bytes > maxFileBytes)
+        await turnOver({ frozen: () => {}, ended: (error) => (refusal = error) });
+      if (refusal !== null) for (const { reject } of group) reject(refusal);
+      else if (group.length > 0) await commit(group);
     }
+  };
+  /** Takes changes to write together; one that looks at what is there comes first, when all before it are applied. */
+  const takeGroup = (): Prepared[] => {
+    const group: Prepared[] = [];
+    let bytes = 0;
+    while (waiting.length > 0 && (group.length === 0 || bytes < maxGroupBytes)) {
+      const next = waiting[0]!;
+      if (typeof next.changes === 'function' && group.length > 0) break;
+      waiting.shift();
+      try {
+        const prepared = prepare(next);
+        if (prepared.changes.length === 0) next.resolve(next.apply(sequence, []));
+        else group.push(prepared);
+        bytes += prepared.bytes;
+      } catch (thrown) {
+        next.reject(thrown);
+      }
+    }
+    return group;
   };
   const start = (): void => {
     if (waiting.length === 0 && rotation === null && !syncWanted) return;
@@ -233,16 +288,7 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
   return {
     append(changes, apply) {
       return new Promise((resolve, reject) => {
-        const sizes = changes.map(recordBytes);
-        const largest = Math.max(0, ...sizes);
-        // Recovery would take it for damage.
-        if (largest > maxRecordBytes) {
-          const told = `got ${largest} bytes in one record of the log; allowed: ${maxRecordBytes}; send fewer points at a time`;
-          reject(new KindredError('RESOURCE_EXHAUSTED', told));
-          return;
-        }
-        const bytes = sizes.reduce((sum, size) => sum + size, 0);
-        waiting.push({ changes, bytes, apply, resolve: resolve as (value: unknown) => void, reject });
+        waiting.push({ changes, apply, resolve: resolve as (value: unknown) => void, reject });
         start();
       });
     },
@@ -272,6 +318,24 @@ export async function openWriteLog(parts: LogParts, position: LogPosition): Prom
       await marker.close();
     },
   };
+}
+
+/** Finds out a change's records, and refuses what recovery would take for damage or could not read. */
+function prepare(waiting: Waiting): Prepared {
+  const changes = typeof waiting.changes === 'function' ? waiting.changes() : waiting.changes;
+  let bytes = 0;
+  for (const change of changes) {
+    const size = recordBytes(change);
+    if (size > maxRecordBytes) throw tooLarge(size, 'one record of the log', maxRecordBytes);
+    bytes += size;
+  }
+  if (bytes > maxChangeBytes) throw tooLarge(bytes, 'one change', maxChangeBytes);
+  return { ...waiting, changes, bytes };
+}
+
+function tooLarge(got: number, where: string, allowed: number): KindredError {
+  const told = `got ${got} bytes in ${where}; allowed: ${allowed}; send fewer points at a time`;
+  return new KindredError('RESOURCE_EXHAUSTED', told);
 }
 
 async function openMarker(disk: Disk, path: string): Promise<DiskFile> {
