@@ -29,6 +29,7 @@ export const walls = [
   wall('@tensorflow/tfjs-node-gpu', ['libs/tensorflow-native']),
   wall('faiss-node', ['libs/faiss-native']),
   wall('minio', ['libs/artifact-store']),
+  wall('weaviate-client', ['libs/weaviate']),
   wall('@grpc/grpc-js', ['libs/service-runtime']),
   wall('nice-grpc', ['libs/service-runtime']),
   wall('@kubernetes/client-node', ['libs/kubernetes-jobs']),

@@ -10,6 +10,8 @@ import {
 } from '@kindred/service-runtime';
 import { defaultMaintenance } from './collection/maintenance.js';
 import type { Limits } from './limits.js';
+import type { WeaviateSettings } from './weaviate/cluster.js';
+import { readWeaviateSettings, weaviateFields } from './weaviate/settings.js';
 
 /** The service's settings. */
 export interface Config {
@@ -25,6 +27,8 @@ export interface Config {
   readonly buildThreads: number;
   /** Where the embedding service is, for SearchByImage. */
   readonly embeddingAddress: string;
+  /** The Weaviate cluster; null: none. */
+  readonly weaviate: WeaviateSettings | null;
 }
 
 const mib = 1024 * 1024;
@@ -38,6 +42,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
   const machineMib = Math.floor((Math.min(totalmem(), process.constrainedMemory() || Infinity) * memoryShare) / mib);
   const values = readConfig(environment, {
     ...network.schema,
+    ...weaviateFields,
     [embedding]: fields.text().default(defaultServiceAddress('embedding')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
     KINDRED_NEIGHBOR_INDEX_DATA: fields.text().default('./kindred-data/neighbor-index'),
@@ -59,6 +64,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     embeddingAddress: (values as Record<string, unknown>)[embedding] as string,
     buildThreads: number('BUILD_THREADS'),
     growingRows: number('GROWING_ROWS'),
+    weaviate: readWeaviateSettings(values),
     limits: {
       maxVectors: number('MAX_VECTORS'),
       maxMemoryBytes: number('MAX_MEMORY_MIB') * mib,

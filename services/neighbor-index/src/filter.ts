@@ -164,7 +164,8 @@ function fieldTest(field: string, holds: (value: unknown) => boolean, needs: { p
   return ({ payload }) => {
     let value: unknown = payload;
     for (const name of path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return false;
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name))
+        return false;
       value = (value as Record<string, unknown>)[name];
     }
     return Array.isArray(value) ? value.some(holds) : holds(value);

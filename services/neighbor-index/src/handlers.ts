@@ -39,6 +39,8 @@ export interface HandlerParts {
   readonly mining: Mining;
   readonly images: ImageVectors;
   readonly limits: Limits;
+  /** Of collections with ENGINE_WEAVIATE that do not say. */
+  readonly defaultReplicas: number;
 }
 
 /** Makes the service's handlers. */
@@ -53,7 +55,7 @@ export function createHandlers(parts: HandlerParts): NeighborIndexServiceImpleme
   return {
     getInfo: async () => infoToWire(parts.version, collections, limits, embedded.usage()),
     async createCollection({ collection, config }) {
-      await collections.create(collection, specFromWire(config));
+      await collections.create(collection, specFromWire(config, parts.defaultReplicas));
       return described(collection);
     },
     getCollection: ({ collection }) => described(collection),

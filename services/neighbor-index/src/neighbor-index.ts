@@ -8,11 +8,13 @@ import { defaultMaintenance, type MaintenanceSettings } from './collection/maint
 import { createCollections } from './collections.js';
 import type { Config } from './config.js';
 import { createEmbeddedEngine } from './engine/embedded-engine.js';
+import type { Engine } from './engine/engine.js';
 import { createHandlers } from './handlers.js';
 import { createImageVectors } from './image-search.js';
 import { createMining } from './mining.js';
 import { createSnapshots } from './snapshots.js';
 import { createNodeDisk } from './storage/disk.js';
+import { createWeaviateEngine } from './weaviate/weaviate-engine.js';
 
 const version = '0.1.0';
 
@@ -48,7 +50,7 @@ export function createNeighborIndex({
   health,
   maintenance = defaultMaintenance,
 }: NeighborIndexParts): NeighborIndex {
-  const { dataFolder, limits, buildThreads, growingRows, embeddingAddress } = config;
+  const { dataFolder, limits, buildThreads, growingRows, embeddingAddress, weaviate } = config;
   const disk = createNodeDisk(dataFolder);
   const embedded = createEmbeddedEngine({
     disk,
@@ -58,12 +60,24 @@ export function createNeighborIndex({
     health,
   });
   const aliases = createAliases(disk);
-  const collections = createCollections([embedded], aliases, limits);
+  const isTaken = (name: string): boolean => embedded.list().some((one) => one.name === name);
+  const engines: Engine[] = [embedded];
+  if (weaviate !== null) engines.push(createWeaviateEngine({ settings: weaviate, disk, logger, isTaken }));
+  const collections = createCollections(engines, aliases, limits);
   const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs, hold: embedded.quotas.hold });
   const snapshots = createSnapshots(store, embedded);
   const images = createImageVectors(embeddingAddress);
   return {
-    handlers: createHandlers({ version, collections, embedded, snapshots, mining, images, limits }),
+    handlers: createHandlers({
+      version,
+      collections,
+      embedded,
+      snapshots,
+      mining,
+      images,
+      limits,
+      defaultReplicas: weaviate?.replicas ?? 1,
+    }),
     async load() {
       await aliases.load();
       await collections.load();

@@ -26,8 +26,11 @@ const engines = {
   [Engine.WEAVIATE]: 'weaviate',
 } as const;
 
-/** The configuration with its defaults filled in. INVALID_ARGUMENT, with the field, for what is out of range. */
-export function specFromWire(config: CollectionConfig | undefined): CollectionSpec {
+/**
+ * The configuration with its defaults filled in; `defaultReplicas`: of a Weaviate collection that says 0. INVALID_ARGUMENT, with the
+ * field, for what is out of range.
+ */
+export function specFromWire(config: CollectionConfig | undefined, defaultReplicas = 1): CollectionSpec {
   if (config === undefined) throw invalidField('config', 'got nothing; needed: the dimension at least');
   const { dimension, description } = config;
   bounded('config.dimension', dimension, 1, contractLimits.dimension);
@@ -49,8 +52,8 @@ export function specFromWire(config: CollectionConfig | undefined): CollectionSp
     throw invalidField('config.weaviate', 'got options; allowed: with ENGINE_WEAVIATE only');
   }
   const index = indexFromWire(config);
-  if (engine === 'weaviate' && index.kind !== 'hnsw') {
-    throw invalidField('config.index', `got ${index.kind}; allowed with ENGINE_WEAVIATE: hnsw`);
+  if (engine === 'weaviate' && index.kind !== 'hnsw' && index.kind !== 'flat') {
+    throw invalidField('config.index', `got ${index.kind}; allowed with ENGINE_WEAVIATE: flat, hnsw`);
   }
   const { replicas = 0, shards = 0 } = config.weaviate ?? {};
   bounded('config.weaviate.replicas', replicas, 0, 7);
@@ -63,7 +66,9 @@ export function specFromWire(config: CollectionConfig | undefined): CollectionSp
     durability,
     engine,
     weaviate:
-      engine === 'weaviate' ? { replicas: replicas === 0 ? 3 : replicas, shards: shards === 0 ? 1 : shards } : null,
+      engine === 'weaviate'
+        ? { replicas: replicas === 0 ? defaultReplicas : replicas, shards: shards === 0 ? 1 : shards }
+        : null,
   };
 }
 
@@ -80,7 +85,7 @@ export function specToWire(spec: CollectionSpec): CollectionConfig {
   };
 }
 
-function indexFromWire({ index, dimension, engine }: CollectionConfig): IndexSpec {
+function indexFromWire({ index, dimension }: CollectionConfig): IndexSpec {
   const at = (field: string): string => `config.${field}`;
   switch (index?.$case) {
     case 'hnsw': {
@@ -121,7 +126,7 @@ function indexFromWire({ index, dimension, engine }: CollectionConfig): IndexSpe
     case 'flat':
       return { kind: 'flat' };
     case undefined:
-      return engine === Engine.WEAVIATE ? { kind: 'hnsw', ...hnswDefaults } : { kind: 'flat' };
+      return { kind: 'flat' };
   }
 }
 

@@ -9,6 +9,7 @@ import { testLimits } from './test-limits.js';
 import { defaultMaintenance, type MaintenanceSettings } from '../collection/maintenance.js';
 import type { Limits } from '../limits.js';
 import { createNeighborIndex } from '../neighbor-index.js';
+import type { WeaviateSettings } from '../weaviate/cluster.js';
 
 /** A part of an Upsert stream. */
 export type UpsertPart = Partial<UpsertRequest>;
@@ -18,6 +19,7 @@ export interface StartOptions {
   readonly limits?: Partial<Limits>;
   readonly maintenance?: Partial<MaintenanceSettings>;
   readonly embeddingAddress?: string;
+  readonly weaviate?: WeaviateSettings;
 }
 
 /** Starts the service on `folder`, which holds artifacts and collections. */
@@ -36,6 +38,7 @@ export async function startNeighborIndex(folder: string, options: StartOptions =
       buildThreads: 1,
       growingRows: options.maintenance?.growingRows ?? defaultMaintenance.growingRows,
       embeddingAddress: options.embeddingAddress ?? '127.0.0.1:1',
+      weaviate: options.weaviate ?? null,
     },
     store,
     engine,

@@ -1,0 +1,150 @@
+// The Weaviate engine: collections that a cluster shards and replicates, behind the same contract as those of this disk.
+import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
+import type { Logger } from '@kindred/service-runtime';
+import type { Collection, CollectionSummary, Engine } from '../engine/engine.js';
+import type { Disk } from '../storage/disk.js';
+import { classNameOf, classSchema, readClass, type DescribedClass } from './class-schema.js';
+import { createCluster, type WeaviateSettings } from './cluster.js';
+import { createRegister } from './register.js';
+import { createWeaviateCollection } from './weaviate-collection.js';
+
+/** What it lives on. */
+export interface WeaviateEngineParts {
+  readonly settings: WeaviateSettings;
+  readonly disk: Disk;
+  readonly logger: Logger;
+  /** Whether another engine has a collection of this name. */
+  readonly isTaken: (name: string) => boolean;
+}
+
+interface Entry {
+  readonly described: DescribedClass;
+  readonly collection: Collection;
+  /** '' unless the cluster does not have it. */
+  readonly problem: string;
+}
+
+/** Pause between tries to read the cluster's schema. */
+const retryMs = 2_000;
+
+/** Makes the engine; no node is asked before {@link Engine.open}. */
+export function createWeaviateEngine({ settings, disk, logger, isTaken }: WeaviateEngineParts): Engine {
+  const { prefix, consistency } = settings;
+  const cluster = createCluster(settings, logger);
+  const register = createRegister(disk);
+  const entries = new Map<string, Entry>();
+  const unending = new AbortController();
+  let synced = false;
+  let retry: NodeJS.Timeout | null = null;
+
+  const enter = (described: DescribedClass, problem = ''): Collection => {
+    const collection = createWeaviateCollection(described, { cluster, prefix, consistency });
+    entries.set(described.collection, { described, collection, problem });
+    return collection;
+  };
+  const save = (): Promise<void> => register.save([...entries.values()].map(({ described }) => described));
+  /** What the cluster has, is: classes that were made by another service of this prefix are taken up. */
+  const sync = async (): Promise<void> => {
+    const classes = await cluster.read((node) => node.classes(), unending.signal);
+    const there = new Map(
+      classes.flatMap((one) => {
+        const described = readClass(prefix, one);
+        return described === null ? [] : [[described.collection, described] as const];
+      }),
+    );
+    for (const [name, { described }] of entries) {
+      const className = classNameOf(prefix, name);
+      enter(
+        described,
+        there.has(name) ? '' : `the cluster of Weaviate has no class ${className}; delete the collection`,
+      );
+    }
+    for (const [name, described] of there) {
+      if (entries.has(name)) continue;
+      if (isTaken(name)) {
+        logger.error({ collection: name }, 'a class of Weaviate has the name of another collection; it is left aside');
+        continue;
+      }
+      enter(described);
+    }
+    await save();
+    synced = true;
+    logger.info({ collections: entries.size }, 'collections of Weaviate found');
+  };
+  const summaryOf = ({ described, problem }: Entry): CollectionSummary => {
+    const { collection: name, spec, createTime } = described;
+    const state = problem !== '' ? 'damaged' : synced && cluster.reachable() ? 'ready' : 'loading';
+    return { name, spec, createTime, state, problem };
+  };
+
+  return {
+    kind: 'weaviate',
+    async find() {
+      for (const described of await register.load()) enter(described);
+    },
+    async open() {
+      try {
+        await sync();
+      } catch (thrown) {
+        if (unending.signal.aborted) return;
+        logger.warn({ err: toKindredError(thrown) }, 'the collections of Weaviate cannot be found yet; tried again');
+        retry = setTimeout(() => void this.open(), retryMs);
+        retry.unref();
+      }
+    },
+    async create(name, spec) {
+      const described = { collection: name, spec, createTime: new Date() };
+      await cluster.write(async (node) => {
+        try {
+          await node.createClass(classSchema(prefix, described));
+        } catch (thrown) {
+          // A try before this one may have made it.
+          const className = classNameOf(prefix, name);
+          const made = (await node.classes().catch(() => [])).find((one) => one.name === className);
+          if (made === undefined || !isSame(readClass(prefix, made), described)) throw explained(thrown, spec.weaviate);
+        }
+      }, unending.signal);
+      const collection = enter(described);
+      await save();
+      return collection;
+    },
+    list: () => [...entries.values()].map(summaryOf),
+    get(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) return null;
+      if (entry.problem !== '') {
+        throw new KindredError('DATA_LOSS', `collection '${name}': ${entry.problem}`, {
+          resource: { type: 'collection', name },
+        });
+      }
+      return entry.collection;
+    },
+    async delete(name) {
+      if (!entries.has(name)) return;
+      await cluster.write((node) => node.deleteClass(classNameOf(prefix, name)), unending.signal);
+      entries.delete(name);
+      await save();
+    },
+    async close() {
+      unending.abort();
+      if (retry !== null) clearTimeout(retry);
+      await cluster.close();
+    },
+  };
+}
+
+function isSame(a: DescribedClass | null, b: DescribedClass): boolean {
+  return (
+    a !== null && a.createTime.getTime() === b.createTime.getTime() && JSON.stringify(a.spec) === JSON.stringify(b.spec)
+  );
+}
+
+/** More replicas than nodes is the usual reason. */
+function explained(thrown: unknown, options: DescribedClass['spec']['weaviate']): unknown {
+  if (!isKindredError(thrown, 'INTERNAL') || !/replic/i.test(thrown.message)) return thrown;
+  return new KindredError(
+    'FAILED_PRECONDITION',
+    `${thrown.message}; got ${options?.replicas} replicas; allowed: as many as the cluster has nodes`,
+    { cause: thrown },
+  );
+}
