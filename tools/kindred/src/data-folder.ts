@@ -18,6 +18,8 @@ export interface DataFolder {
   readonly collections: string;
   readonly lockFile: string;
   readonly servicesFile: string;
+  /** How far copies of collections have come. */
+  readonly migrations: string;
   /** Data and credentials of the folder's own MinIO. */
   readonly minio: string;
   logFile(program: ServiceName | 'minio'): string;
@@ -51,6 +53,7 @@ export function dataFolder(path: string, store?: string): DataFolder {
     datasets: join(root, 'datasets'),
     shardCache: join(root, 'shard-cache'),
     collections: join(root, 'neighbor-index'),
+    migrations: join(root, 'migrations'),
     lockFile: join(root, 'services.lock'),
     servicesFile: join(root, 'services.json'),
     logFile: (program) => join(root, 'logs', `${program}.log`),

@@ -4,6 +4,7 @@ import { addArtifacts } from './commands/artifacts.js';
 import { addDataset } from './commands/dataset.js';
 import { addDemo } from './commands/demo.js';
 import { addEmbed } from './commands/embed.js';
+import { addIndex } from './commands/index-migrate.js';
 import { addModels } from './commands/models.js';
 import { addNeighbors } from './commands/neighbors.js';
 import { addPretext } from './commands/pretext.js';
@@ -28,7 +29,18 @@ export function createProgram(): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', exitCodeHelp)
     .exitOverride();
-  for (const add of [addDemo, addPretext, addUp, addRuns, addDataset, addEmbed, addNeighbors, addModels, addArtifacts])
+  for (const add of [
+    addDemo,
+    addPretext,
+    addUp,
+    addRuns,
+    addDataset,
+    addEmbed,
+    addNeighbors,
+    addIndex,
+    addModels,
+    addArtifacts,
+  ])
     add(program);
   addConnectionOptions(program);
   return program;
