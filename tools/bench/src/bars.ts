@@ -30,6 +30,8 @@ export const bars: Readonly<Record<string, Bar>> = {
   'artifact-memory-put': { of: 'ours', must: 'atMost', value: 200 },
   'artifact-memory-get': { of: 'ours', must: 'atMost', value: 200 },
   'flat-batch': { of: 'ratio', must: 'atLeast', value: 0.9 },
+  'upsert-durable': { of: 'ratio', must: 'atLeast', value: 1.5 },
+  'hnsw-single': { of: 'ratio', must: 'atLeast', value: 1.5 },
   recall: { of: 'ours', must: 'atLeast', value: 0.98 },
   'search-under-writes': { of: 'ours', must: 'atMost', value: 2 },
   'recall-restart': { of: 'ours', must: 'atLeast', value: 1 },

@@ -11,6 +11,7 @@ import { miningSuite } from './mining.js';
 import { neighborsFlatSuite } from './neighbors.js';
 import { neighborsRestartSuite } from './neighbors-restart.js';
 import { neighborsServiceSuite } from './neighbors-service.js';
+import { neighborsWeaviateSuite } from './neighbors-weaviate.js';
 import { stepSettingsSuite } from './step-settings.js';
 import { stepsSuite } from './steps.js';
 import type { Suite } from './suite.js';
@@ -29,7 +30,12 @@ const trainingSuites: readonly Suite[] = [
 const embeddingSuites: readonly Suite[] = [embeddingThroughputSuite, embeddingLoadSuite];
 
 /** All about the neighbour index. */
-const neighborSuites: readonly Suite[] = [neighborsFlatSuite, neighborsServiceSuite, neighborsRestartSuite];
+const neighborSuites: readonly Suite[] = [
+  neighborsFlatSuite,
+  neighborsServiceSuite,
+  neighborsRestartSuite,
+  neighborsWeaviateSuite,
+];
 
 /** All suites that run on any machine, in the order in which they run. */
 export const allSuites: readonly Suite[] = [

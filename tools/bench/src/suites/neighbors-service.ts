@@ -33,7 +33,7 @@ const writesPerSecond = 1_000;
 /** Upserts a second into which the writes are divided. */
 const writesInSecond = 10;
 
-/** The suite. Each figure is the service's alone; rows against another engine take the same data. */
+/** The suite. Each figure is the service's alone; `neighbors-weaviate` compares with another engine. */
 export const neighborsServiceSuite: Suite = {
   name: suite,
   description: 'durable upserts, HNSW over gRPC at recall@10 of 0.98, searches beside writes, recall of neighbor-index',
@@ -68,7 +68,7 @@ async function upsertRow({ client }: NeighborService, stored: Float32Array, cont
     return (rows / (performance.now() - began)) * 1000;
   };
   const rates = await alternate({ ours }, { rounds: context.rounds });
-  return rowOf('upsert-durable', 'vectors/s', rates, context);
+  return rowOf('upsert-alone', 'vectors/s', rates, context);
 }
 
 /** Recall of the graph and of compressed cells; the graph's answers before and after a restart. */
@@ -143,7 +143,7 @@ async function searchRows(
     writer.close();
   }
   return [
-    rowOf('hnsw-single', 'queries/s', each(rates), context, `no peer yet; ef_search ${efSearch}`),
+    rowOf('hnsw-alone', 'queries/s', each(rates), context, `no peer; ef_search ${efSearch}`),
     rowOf('search-under-writes', 'p99 over p99', each(ratios), context, `without ${writesPerSecond} upserts/s`),
   ];
 }
@@ -206,7 +206,7 @@ function each(figures: readonly number[]): Rates<'ours'> {
   return { ours: figures.map((figure) => ({ figure, othersCores: null })) };
 }
 
-function rowOf(id: string, unit: string, rates: Rates<'ours'>, context: SuiteContext, against = 'no peer yet'): Row {
+function rowOf(id: string, unit: string, rates: Rates<'ours'>, context: SuiteContext, against = 'no peer'): Row {
   say(context, `${id}: ${rates.ours.map(({ figure }) => figure.toPrecision(4)).join(', ')} ${unit}`);
   return compare({ id, suite, unit, against }, rates, 'ours', null);
 }
