@@ -22,10 +22,15 @@ export interface KindredCommand {
 
 const program = resolve(import.meta.dirname, '../../../dist/tools/kindred/main.js');
 
-/** Starts `kindred --json WORDS` on a data folder. */
-export function startKindred(data: string, words: readonly string[]): KindredCommand {
+/** Starts `kindred --json WORDS` on a data folder, with `environment` beside this process's. */
+export function startKindred(
+  data: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): KindredCommand {
   const child = spawn(process.execPath, [program, '--data', data, '--json', ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
   });
   const lines: Line[] = [];
   const waiting = new Set<(line: Line) => void>();

@@ -1,0 +1,186 @@
+// What the container images are made of, without a container engine: the files of each image, alone, are enough for the main job.
+import { execFile, fork, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { pythonWith } from '@kindred/python-environment';
+import { serviceAddressVariable, services, type ServiceName } from '@kindred/service-runtime';
+import { freePort, temporaryFolder } from '@kindred/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startKindred } from './kindred-command.js';
+
+const run = promisify(execFile);
+const checkout = resolve(import.meta.dirname, '../../..');
+const names = Object.keys(services) as ServiceName[];
+const folder = temporaryFolder('kindred-images');
+const rootOf = (name: ServiceName): string => join(folder, name);
+const containerfile = join(checkout, 'deploy/images/Containerfile');
+
+const smallRun = [
+  ...['epochs=1', 'batch_size=16', 'model_kwargs.width=4', 'drawn_kwargs.train_size=64', 'drawn_kwargs.val_size=32'],
+].flatMap((setting) => ['--set', setting]);
+
+interface BillOfMaterials {
+  readonly components: readonly { readonly name: string; readonly version: string; readonly purl: string }[];
+}
+
+describe('images', () => {
+  beforeAll(async () => {
+    for (const name of names) await assemble(name, rootOf(name));
+  }, 300_000);
+
+  it.each(names)('of %s list all packages that they hold, and hold nothing of the machine that built them', (name) => {
+    const text = readFileSync(join(rootOf(name), 'sbom.cdx.json'), 'utf8');
+    const listed = new Set(
+      (JSON.parse(text) as BillOfMaterials).components.map(({ name: own, version }) => `${own}@${version}`),
+    );
+    const files = readdirSync(rootOf(name), { recursive: true, withFileTypes: true });
+    const held = files
+      .filter((entry) => entry.name === 'package.json' && /node_modules\/(@[^/]+\/)?[^/]+$/.test(entry.parentPath))
+      .map(
+        (entry) =>
+          JSON.parse(readFileSync(join(entry.parentPath, entry.name), 'utf8')) as { name: string; version: string },
+      )
+      .map(({ name: own, version }) => `${own}@${version}`);
+    expect(held.length).toBeGreaterThan(20);
+    for (const one of held) expect(listed).toContain(one);
+    for (const entry of files) expect(lstatSync(join(entry.parentPath, entry.name)).isSymbolicLink()).toBe(false);
+  });
+
+  it('are the same each time', async () => {
+    const again = join(folder, 'again');
+    await assemble('neighbor-index', again);
+    const listing = (root: string) =>
+      readdirSync(root, { recursive: true, encoding: 'utf8' })
+        .sort()
+        .map((path) => ({ path, time: lstatSync(join(root, path)).mtimeMs, size: lstatSync(join(root, path)).size }));
+    expect(listing(again)).toEqual(listing(rootOf('neighbor-index')));
+  });
+
+  describe('as processes', () => {
+    const children: ChildProcess[] = [];
+    const environment: Record<string, string> = {
+      KINDRED_LOG_LEVEL: 'warn',
+      KINDRED_ARTIFACT_STORE: join(folder, 'store'),
+      KINDRED_NEIGHBOR_INDEX_DATA: join(folder, 'collections'),
+    };
+    afterAll(async () => {
+      for (const child of children) {
+        const gone = once(child, 'exit');
+        if (child.exitCode === null && child.kill('SIGTERM')) await gone;
+      }
+    });
+
+    it('do the main job from their own files alone', async () => {
+      // In the order of who calls whom; embedding and neighbor-index call each other, the latter only when asked for images.
+      for (const name of ['data-augmentation', 'trainer', 'neighbor-index', 'embedding'] as const) {
+        const prefix = serviceAddressVariable(name).replace(/_ADDR$/, '');
+        const child = fork(join(rootOf(name), 'dist/services', name, 'main.js'), [], {
+          cwd: rootOf(name),
+          stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+          env: { ...process.env, ...environment, [`${prefix}_PORT`]: '0', [`${prefix}_METRICS_PORT`]: '0' },
+        });
+        children.push(child);
+        const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`${name} ended with ${code}`)));
+        const [message] = (await Promise.race([once(child, 'message'), ended])) as [{ address: string }];
+        environment[serviceAddressVariable(name)] = message.address;
+      }
+      const job = startKindred(join(folder, 'data'), ['demo', ...smallRun], environment);
+      expect(await job.exit, job.words()).toBe(0);
+      expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
+      expect(existsSync(join(folder, 'store/runs'))).toBe(true);
+    });
+  });
+
+  /** Minutes, gigabytes and a base image that no registry has to give: only where asked for (deploy/images/README.md). */
+  const base = process.env['KINDRED_IMAGE_BASE'] ?? '';
+  describe.skipIf(base === '')('as containers', () => {
+    const running: ChildProcess[] = [];
+    const containers: string[] = [];
+    const buildah = async (...words: string[]): Promise<string> =>
+      (await run('buildah', words, { cwd: checkout, maxBuffer: 2 ** 26 })).stdout.trim();
+    afterAll(async () => {
+      for (const child of running) {
+        const gone = once(child, 'exit');
+        if (child.exitCode === null && child.kill('SIGTERM')) await gone;
+      }
+      for (const container of containers) await buildah('rm', container);
+    });
+
+    it('do the main job, as the user without a name', async () => {
+      const shared = join(folder, 'shared');
+      mkdirSync(shared);
+      chmodSync(shared, 0o777);
+      const environment: Record<string, string> = {
+        KINDRED_ARTIFACT_STORE: '/shared/store',
+        KINDRED_LOG_LEVEL: 'warn',
+      };
+      const outside: Record<string, string> = {};
+      for (const name of ['data-augmentation', 'trainer', 'neighbor-index', 'embedding'] as const) {
+        const file = ['-f', containerfile, '--ignorefile', `${containerfile}.dockerignore`];
+        const options = ['--layers', '--target', name, '--build-arg', `BASE=${base}`, '--timestamp', '0'];
+        await buildah('build', ...file, ...options, '-t', `kindred/${name}:acceptance`, '.');
+        const { config } = JSON.parse(
+          await buildah('inspect', '--format', '{{json .OCIv1}}', `kindred/${name}:acceptance`),
+        ) as {
+          config: { User: string; Cmd: string[]; Labels: Record<string, string> };
+        };
+        expect(config.User).toBe('10001:10001');
+        expect(config.Labels['org.opencontainers.image.title']).toBe(`Kindred ${name}`);
+        const container = await buildah('from', `kindred/${name}:acceptance`);
+        containers.push(container);
+        const [port, metricsPort] = [await freePort(), await freePort()];
+        const prefix = serviceAddressVariable(name).replace(/_ADDR$/, '');
+        const variables = {
+          ...environment,
+          KINDRED_NEIGHBOR_INDEX_DATA: '/shared/collections',
+          KINDRED_DATA_AUGMENTATION_SHARD_CACHE: '/tmp/shards',
+          [`${prefix}_PORT`]: String(port),
+          [`${prefix}_METRICS_PORT`]: String(metricsPort),
+        };
+        const words = Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
+        const child = spawn(
+          'buildah',
+          ['run', '--volume', `${shared}:/shared`, ...words, container, '--', ...config.Cmd],
+          {
+            stdio: ['ignore', 'inherit', 'inherit'],
+          },
+        );
+        running.push(child);
+        const ready = async () =>
+          (await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => null))?.ok === true;
+        while (!(await ready())) {
+          expect(child.exitCode, `${name} runs`).toBeNull();
+          await delay(200);
+        }
+        environment[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
+        outside[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
+      }
+      const job = startKindred(join(folder, 'container-data'), ['demo', ...smallRun], outside);
+      expect(await job.exit, job.words()).toBe(0);
+      expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
+      // What the run wrote is the container's user's.
+      expect(statSync(join(shared, 'store/runs')).uid).toBe(10_001);
+    });
+  });
+
+  it('are built by a Containerfile that hadolint finds nothing in that is not answered beside it', async () => {
+    const python = await pythonWith({
+      purpose: 'hadolint',
+      file: join(checkout, 'tools/acceptance/python/requirements-hadolint.txt'),
+      contents: 'hadolint; a few MB',
+      say: (line) => process.stderr.write(`${line}\n`),
+    });
+    const { stdout } = await run(join(dirname(python), 'hadolint'), ['--format', 'json', containerfile]).catch(
+      (thrown: { stdout: string }) => thrown,
+    );
+    expect(JSON.parse(stdout)).toEqual([]);
+    for (const name of names) expect(readFileSync(containerfile, 'utf8')).toContain(`FROM runtime AS ${name}\n`);
+  });
+});
+
+async function assemble(name: ServiceName, root: string): Promise<void> {
+  await run(process.execPath, [join(checkout, 'tools/build/image-root.mjs'), name, root], { cwd: checkout });
+}
