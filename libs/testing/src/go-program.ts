@@ -17,7 +17,10 @@ export type GoProgramName =
   | 'kube-scheduler'
   | 'kube-controller-manager'
   | 'kubectl'
-  | 'kwok';
+  | 'kwok'
+  | 'kustomize'
+  | 'kubeconform'
+  | 'kube-score';
 
 /** What `tools/setup/go-program.mjs` ends with when a registry cannot be reached. */
 const unreachableCode = 5;

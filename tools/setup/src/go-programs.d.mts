@@ -14,7 +14,10 @@ export type GoProgramName =
   | 'kube-scheduler'
   | 'kube-controller-manager'
   | 'kubectl'
-  | 'kwok';
+  | 'kwok'
+  | 'kustomize'
+  | 'kubeconform'
+  | 'kube-score';
 
 /**
  * The path of a program's executable, built first where it is not cached (minutes for the largest, once a machine).

@@ -87,6 +87,12 @@ export const goPrograms = Object.freeze({
   kubectl: kubernetesProgram('kubectl'),
   /** Plays the kubelets of nodes that do not exist. */
   kwok: { package: 'sigs.k8s.io/kwok/cmd/kwok', version: 'v0.7.0' },
+  /** Builds the manifests of deploy/kubernetes; the version within kubectl 1.34, newer ones need a newer Go. */
+  kustomize: { package: 'sigs.k8s.io/kustomize/kustomize/v5', version: 'v5.7.1' },
+  /** Holds manifests to schemas. */
+  kubeconform: { package: 'github.com/yannh/kubeconform/cmd/kubeconform', version: 'v0.8.0' },
+  /** Looks for what manifests lack. */
+  'kube-score': { package: 'github.com/zegl/kube-score/cmd/kube-score', version: 'v1.20.0' },
 });
 
 /** The oldest Go that builds all of them, and the one that is fetched where this machine's is older. */
@@ -139,7 +145,8 @@ async function build(name, program, folder, log, progress) {
   await reaching(log, () =>
     runLogged(log, go, ['install', '-ldflags', '-s -w', `${program.package}@${program.version}`], { env, advice }),
   );
-  renameSync(join(folder, basename(program.package)), join(folder, name));
+  // `…/kustomize/v5` is installed as `kustomize`.
+  renameSync(join(folder, basename(program.package.replace(/\/v\d+$/, ''))), join(folder, name));
 }
 
 /**

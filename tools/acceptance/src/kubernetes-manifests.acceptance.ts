@@ -1,0 +1,239 @@
+// The manifests of deploy/kubernetes before a real API server, scheduler and controllers; kwok plays the kubelets, so that pods are
+// ready without a container that runs.
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { controlPlanePrograms, startControlPlane, until, type ControlPlane } from '@kindred/control-plane';
+import {
+  customResources,
+  kubernetesApi,
+  parseManifests,
+  schemaFilePattern,
+  writeSchemas,
+  type CustomResource,
+} from '@kindred/manifests';
+import { goProgram, temporaryFolder } from '@kindred/testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  byName,
+  clear,
+  furnish,
+  isReady,
+  kubectl,
+  podsOf,
+  settle,
+  stateOf,
+  watchReady,
+  type Pod,
+} from './manifest-cluster.js';
+import { buildManifests, overlays, variants } from './manifest-variants.js';
+
+const run = promisify(execFile);
+const kustomize = await goProgram('kustomize');
+const kubeconform = await goProgram('kubeconform');
+const kubeScore = await goProgram('kube-score');
+const programs = await controlPlanePrograms();
+const missing = [kustomize, kubeconform, kubeScore, programs].includes(null);
+const names = [...overlays, ...Object.keys(variants)];
+
+describe.skipIf(missing)('manifests', () => {
+  const folder = temporaryFolder('kindred-manifests');
+  const schemas = join(folder, 'schemas');
+  let definitions: CustomResource[];
+  let plane: ControlPlane;
+  const build = (name: string): Promise<string> => buildManifests(kustomize ?? '', name, folder);
+  const apply = async (name: string): Promise<void> => {
+    await clear(plane);
+    await kubectl(plane, ['apply', '--server-side', '-f', '-'], await build(name));
+    await settle(plane);
+  };
+
+  beforeAll(async () => {
+    definitions = await customResources();
+    writeSchemas(schemas, await kubernetesApi(), definitions);
+    plane = await startControlPlane({
+      programs: programs!,
+      nodes: [
+        { name: 'cpu-1' },
+        { name: 'cpu-2' },
+        { name: 'gpu-1', gpus: 1, resources: { 'nvidia.com/mig-1g.10gb': '2' } },
+        { name: 'gpu-2', gpus: 1, resources: { 'nvidia.com/mig-1g.10gb': '2' } },
+      ],
+    });
+    await furnish(plane, definitions);
+  }, 300_000);
+  afterAll(() => plane?.close());
+
+  describe.each(names)('%s', (name) => {
+    it('is of kinds and fields that there are', async () => {
+      const { stdout } = await run(kubeconform ?? '', [
+        '-strict',
+        '-summary',
+        '-output=json',
+        `-schema-location=${join(schemas, schemaFilePattern)}`,
+        await fileOf(name),
+      ]);
+      const { summary } = JSON.parse(stdout) as { summary: Record<string, number> };
+      expect(summary).toMatchObject({ invalid: 0, errors: 0, skipped: 0 });
+      expect(summary['valid']).toBeGreaterThan(40);
+    });
+
+    it('leaves no finding of kube-score unanswered', async () => {
+      const { stdout } = await run(kubeScore ?? '', [
+        'score',
+        '-o',
+        'ci',
+        '--kubernetes-version',
+        'v1.34',
+        await fileOf(name),
+      ]).catch((thrown: { stdout: string }) => thrown);
+      const lines = stdout.split('\n').filter((line) => line !== '');
+      expect(lines.length).toBeGreaterThan(40);
+      expect(lines.filter((line) => !/^\[(OK|SKIPPED)\]/.test(line))).toEqual([]);
+    });
+
+    it('is applied without a warning, and a second time without a change', async () => {
+      const manifests = await build(name);
+      await clear(plane);
+      const { stderr } = await kubectl(plane, ['apply', '--server-side', '-f', '-'], manifests);
+      expect(stderr).toBe('');
+      await settle(plane);
+      const before = await stateOf(plane, manifests);
+      expect(before).toHaveLength(parseManifests(manifests).length);
+      await kubectl(plane, ['apply', '--server-side', '-f', '-'], manifests);
+      expect(await stateOf(plane, manifests)).toEqual(before);
+    });
+  });
+
+  async function fileOf(name: string): Promise<string> {
+    const file = join(folder, `${name.replaceAll(' ', '-')}.yaml`);
+    writeFileSync(file, await build(name));
+    return file;
+  }
+
+  it('are what the checks can fail: a field of nobody’s, and a pod that may do more', async () => {
+    const manifests = (await build('local')).replaceAll('readOnlyRootFilesystem', 'readOnlyRoot');
+    writeFileSync(join(folder, 'wrong.yaml'), manifests);
+    const args = ['-strict', `-schema-location=${join(schemas, schemaFilePattern)}`, join(folder, 'wrong.yaml')];
+    await expect(run(kubeconform ?? '', args)).rejects.toMatchObject({ code: 1 });
+    const open = (await build('local')).replaceAll('runAsNonRoot: true', 'runAsNonRoot: false');
+    const { stderr } = await kubectl(plane, ['apply', '--server-side', '--dry-run=server', '-f', '-'], open);
+    expect(stderr).toContain('would violate PodSecurity "restricted');
+  });
+
+  it('put services on nodes without GPUs, and shares of GPUs on nodes that have them', async () => {
+    for (const [name, resource] of [
+      ['with time slices', 'nvidia.com/gpu'],
+      ['with MIG', 'nvidia.com/mig-1g.10gb'],
+    ] as const) {
+      await apply(name);
+      await until(
+        async () => (await podsOf(plane, byName('embedding'))).filter(isReady).length === 2,
+        'two of embedding',
+      );
+      const pods = (await podsOf(plane, 'app.kubernetes.io/part-of=kindred')).filter(isReady);
+      const onGpus = pods.filter(({ spec }) => /^gpu-/.test(spec.nodeName ?? ''));
+      const asking = pods.filter(({ spec }) =>
+        spec.containers.some(({ resources }) => resources?.limits?.[resource] !== undefined),
+      );
+      expect(asking.map(({ metadata }) => metadata.labels['app.kubernetes.io/name'])).toEqual([
+        'embedding',
+        'embedding',
+      ]);
+      expect(podNames(onGpus)).toEqual(podNames(asking));
+      expect(pods.length).toBeGreaterThanOrEqual(6);
+    }
+  });
+
+  it('get devices by DRA, where a driver offers such as they claim', async () => {
+    await apply('with DRA');
+    await until(
+      async () => (await podsOf(plane, byName('embedding'))).filter(isReady).length === 2,
+      'two of embedding',
+    );
+    const pods = (await podsOf(plane, byName('embedding'))).filter(isReady);
+    expect(pods.map(({ spec }) => spec.nodeName)).toEqual(['gpu-2', 'gpu-2']);
+    const { stdout } = await kubectl(plane, ['get', 'resourceclaims', '-n', 'kindred', '-o', 'json']);
+    const claims = (
+      JSON.parse(stdout) as { items: { status?: { allocation?: { devices: { results: { pool: string }[] } } } }[] }
+    ).items;
+    const pools = claims.flatMap(({ status }) => status?.allocation?.devices.results.map(({ pool }) => pool) ?? []);
+    expect(pools).toEqual(['gpu-2', 'gpu-2']);
+  });
+
+  it.each(['embedding', 'data-augmentation'])(
+    'never have fewer of %s than its minimum while it is rolled out anew',
+    async (name) => {
+      await apply('gpu-cluster');
+      await until(async () => (await podsOf(plane, byName(name))).filter(isReady).length === 2, `two of ${name}`);
+      const watched = await watchReady(plane, name);
+      const old = new Set(podNames(await podsOf(plane, byName(name))));
+      await kubectl(plane, ['set', 'image', '-n', 'kindred', `deployment/${name}`, `${name}=kindred/${name}:0.1.1`]);
+      await kubectl(plane, ['rollout', 'status', '-n', 'kindred', `deployment/${name}`, '--timeout=120s']);
+      await watched.stop();
+      for (const pod of (await podsOf(plane, byName(name))).filter(isReady))
+        expect(old).not.toContain(pod.metadata.name);
+      // Both of the old were ready before; the third that came first shows that the watch saw the change.
+      expect([watched.fewest(), watched.most()]).toEqual([2, 3]);
+    },
+  );
+
+  it('keep their budgets while a node is drained', async () => {
+    await apply('gpu-cluster');
+    const services = ['embedding', 'data-augmentation'];
+    for (const name of services)
+      await until(async () => (await podsOf(plane, byName(name))).filter(isReady).length === 2, name);
+    const watched = await Promise.all(services.map((name) => watchReady(plane, name)));
+    const { stdout } = await kubectl(plane, ['drain', 'cpu-1', '--delete-emptydir-data', '--timeout=180s']);
+    expect(stdout).toContain('drained');
+    for (const name of services)
+      await until(async () => (await podsOf(plane, byName(name))).filter(isReady).length === 2, name);
+    for (const one of watched) await one.stop();
+    for (const one of watched) expect(one.fewest()).toBeGreaterThanOrEqual(1);
+    for (const pod of await podsOf(plane, 'app.kubernetes.io/part-of=kindred'))
+      expect(pod.spec.nodeName).not.toBe('cpu-1');
+
+    // Nowhere to go: the second eviction would leave nobody, and is refused.
+    await kubectl(plane, ['cordon', 'cpu-2']);
+    const [first, second] = podNames((await podsOf(plane, byName('embedding'))).filter(isReady));
+    const evict = (pod = '') =>
+      plane.api.create(`/api/v1/namespaces/kindred/pods/${pod}/eviction`, {
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name: pod, namespace: 'kindred' },
+      });
+    await evict(first);
+    await expect(evict(second)).rejects.toMatchObject({ status: 429 });
+    await kubectl(plane, ['uncordon', 'cpu-1', 'cpu-2']);
+    await settle(plane);
+  });
+
+  it('let the trainer do what it must, in its own namespace, and nobody anything else', async () => {
+    const may = async (account: string, verb: string, resource: string, namespace = 'kindred'): Promise<boolean> => {
+      const as = `--as=system:serviceaccount:kindred:${account}`;
+      return (await plane.kubectl(['auth', 'can-i', verb, resource, '-n', namespace, as])).stdout.trim() === 'yes';
+    };
+    for (const verb of ['create', 'get', 'list', 'watch', 'delete'])
+      expect(await may('trainer', verb, 'jobs'), verb).toBe(true);
+    expect(await may('trainer', 'get', 'pods/log')).toBe(true);
+    expect(await may('trainer', 'get', 'cronjobs/training-run')).toBe(true);
+    for (const [verb, resource] of [
+      ['get', 'secrets'],
+      ['create', 'pods'],
+      ['delete', 'pods'],
+      ['create', 'pods/exec'],
+      ['patch', 'deployments'],
+      ['update', 'cronjobs'],
+      ['escalate', 'roles'],
+    ] as const)
+      expect(await may('trainer', verb, resource), `${verb} ${resource}`).toBe(false);
+    expect(await may('trainer', 'create', 'jobs', 'default')).toBe(false);
+    for (const account of ['training-run', 'embedding', 'neighbor-index', 'data-augmentation'])
+      expect(await may(account, 'get', 'pods'), account).toBe(false);
+  });
+});
+
+function podNames(pods: readonly Pod[]): string[] {
+  return pods.map(({ metadata }) => metadata.name).sort();
+}
