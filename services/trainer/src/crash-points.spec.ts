@@ -9,6 +9,7 @@ import { eventContent, temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import type { TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
 import { checkpointKey, runKey, type RunSpecification } from './run.js';
+import { createRunQueue } from './run-queue.js';
 import { createRunStore } from './run-store.js';
 import { openRuns, type Runs } from './runs.js';
 import type { TrainingJob } from './training-job.js';
@@ -90,14 +91,10 @@ describe('a run whose service dies, or whose disk is full, at any of its writes'
 
   const open = async (name: string, fault: Fault | null) => {
     const faulty = faultyStore(await createFolderStore(join(folder, name)), fault);
-    const opening = openRuns({
-      store: createRunStore(faulty.store),
-      executor: sketchedExecutor(faulty.store),
-      logger: createLogger('trainer', 'silent'),
-      tensorFlow: { intraOpThreads: 1 },
-      maxPendingRuns: 1,
-      keepCheckpoints: 2,
-    });
+    const options = { store: createRunStore(faulty.store), logger: createLogger('trainer', 'silent') };
+    const executor = sketchedExecutor(faulty.store);
+    const queue = createRunQueue({ ...options, executor, tensorFlow: { intraOpThreads: 1 }, keepCheckpoints: 2 });
+    const opening = openRuns({ ...options, queue, maxPendingRuns: 1 });
     return { ...faulty, opening };
   };
   const atRest = async (runs: Runs): Promise<string> => {

@@ -4,6 +4,7 @@ import { invalidField } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
 import type { TrainingServiceImplementation } from '@kindred/protocol/training';
 import { createPlan } from './plan.js';
+import { readResources } from './run-resources.js';
 import type { RunSpecification } from './run.js';
 import type { Runs } from './runs.js';
 import { toWireDamagedRun, toWireRun, toWireWatched } from './wire.js';
@@ -13,8 +14,8 @@ const maxExperimentLength = 1_000_000;
 const defaultPageSize = 100;
 const maxPageSize = 1000;
 
-/** Makes the handlers over `runs`; `draining` ends watches when the service ends. */
-export function createHandlers(runs: Runs, draining: AbortSignal): TrainingServiceImplementation {
+/** Makes the handlers over `runs`; `draining` ends watches when the service ends, `inCluster`: runs are Jobs. */
+export function createHandlers(runs: Runs, draining: AbortSignal, inCluster: boolean): TrainingServiceImplementation {
   return {
     async startRun(request) {
       const specification: RunSpecification = {
@@ -23,6 +24,7 @@ export function createHandlers(runs: Runs, draining: AbortSignal): TrainingServi
         dataRoot: request.dataRoot,
         seed: request.seed.toString(),
         createTime: new Date().toISOString(),
+        resources: readResources(request.resources, inCluster),
       };
       createPlan(specification);
       return { run: toWireRun(await runs.start(specification)) };

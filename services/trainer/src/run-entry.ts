@@ -2,6 +2,7 @@
 import type { KindredError } from '@kindred/errors';
 import { canonicalJson } from '@kindred/experiment';
 import { createEventLog, type EventLog } from './event-log.js';
+import { noResources } from './run-resources.js';
 import type { Checkpointed, Notice, RunEvent, RunFailure, RunRecord, RunSpecification } from './run.js';
 import { eventsOf, type StoredRun } from './run-store.js';
 
@@ -83,7 +84,14 @@ export async function exclusively<T>(entry: RunEntry, change: () => Promise<T>):
 
 /** Whether two specifications ask for the same. */
 export function sameContent(a: RunSpecification, b: RunSpecification): boolean {
-  return a.seed === b.seed && a.dataRoot === b.dataRoot && canonicalJson(a.experiment) === canonicalJson(b.experiment);
+  return contentOf(a) === contentOf(b);
+}
+
+/** What a specification asks for, as one text. */
+export function contentOf({ experiment, dataRoot, seed, resources = noResources }: RunSpecification): string {
+  const { accelerator, acceleratorCount, cpuMillis, memoryBytes, priorityClass } = resources;
+  const asked = [accelerator, acceleratorCount, cpuMillis, memoryBytes, priorityClass];
+  return JSON.stringify([canonicalJson(experiment), dataRoot, seed, asked]);
 }
 
 /** Orders entries by creation, oldest first. */

@@ -23,6 +23,8 @@ export interface RunStore {
   /** Writes the record of a run that has ended or is paused; on a full disk, into the run's reserve. */
   saveResting(record: RunRecord): Promise<void>;
   saveCommit(runId: string, commit: Commit): Promise<void>;
+  /** The whole commits in order after that of `stepsCompleted` steps, of a run that another process works on. */
+  loadCommits(runId: string, stepsCompleted: number): Promise<readonly Commit[]>;
   /**
    * Deletes the checkpoints before the newest of the given keys, but those of the keys (the commits stay: they hold the
    * history). Newer ones belong to commits that the run has not come back to.
@@ -95,6 +97,18 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
       if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
     },
     saveCommit: (runId, commit) => putJson(commitKey(runId, commit.checkpoint.stepsCompleted), commit),
+    async loadCommits(runId, stepsCompleted) {
+      const commits: Commit[] = [];
+      const last = commitKey(runId, Math.max(0, stepsCompleted));
+      for await (const { key } of artifacts.list(runKey(runId, 'commits/'))) {
+        if (!key.endsWith('.json') || (stepsCompleted >= 0 && key <= last)) continue;
+        const commit = await readJson(artifacts, key, isCommit);
+        // It is damaged: nothing that follows it joins the history.
+        if (commit === null) break;
+        commits.push(commit);
+      }
+      return commits;
+    },
     async keepCheckpoints(runId, keys) {
       const newest = [...keys].sort().at(-1) ?? '';
       for await (const { key } of artifacts.list(runKey(runId, 'checkpoints/'))) {

@@ -26,6 +26,20 @@ export interface RunSpecification {
   /** Seed of all chance: a whole number of 64 bits, as decimal text, since JSON's numbers do not reach so far. */
   readonly seed: string;
   readonly createTime: string;
+  /** What it asks a cluster for; absent: what the template of its Job says, or no Job at all. */
+  readonly resources?: RunResources;
+}
+
+/** What a run asks a cluster for. Empty and 0: as the template of its Job says. */
+export interface RunResources {
+  /** Name of the extended resource, e.g. `nvidia.com/gpu` or `nvidia.com/mig-1g.10gb`; empty: none. */
+  readonly accelerator: string;
+  readonly acceleratorCount: number;
+  /** In thousandths of a core. */
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+  /** Name of a PriorityClass. */
+  readonly priorityClass: string;
 }
 
 /** What is kept of a run beside its commits: `run.json`. */
@@ -41,6 +55,16 @@ export interface RunRecord {
   readonly updateTime: string;
   /** For an ended run: its events after the last commit. */
   readonly tail: readonly RunEvent[];
+  /** The Job that works on it, and the pod that was the last to; absent where runs are no Jobs. */
+  readonly work?: RunWork;
+}
+
+/** Who works on a run in a cluster. */
+export interface RunWork {
+  /** Uid of the Job. */
+  readonly job: string;
+  /** Uid of its last pod that ran; empty: none has yet. */
+  readonly pod: string;
 }
 
 /** A state in the artifact store. */

@@ -12,6 +12,7 @@ import { describe, expect, it } from 'vitest';
 import type { RunningTraining, TrainingEnd, TrainingExecutor, TrainingListener } from './executor.js';
 import { createDatasetPinner } from './pinned-datasets.js';
 import { checkpointKey, commitKey, type RunSpecification } from './run.js';
+import { createRunQueue } from './run-queue.js';
 import { createRunStore } from './run-store.js';
 import { openRuns } from './runs.js';
 import type { TrainingJob } from './training-job.js';
@@ -71,15 +72,9 @@ describe('runs', () => {
   ) => {
     const artifacts = await createFolderStore(join(folder, name));
     const store = createRunStore(artifacts);
-    const runs = await openRuns({
-      store,
-      executor: script.executor,
-      logger: createLogger('trainer', 'silent'),
-      tensorFlow,
-      pinDatasets: createDatasetPinner(artifacts),
-      maxPendingRuns: 1,
-      keepCheckpoints: 2,
-    });
+    const options = { store, logger: createLogger('trainer', 'silent') };
+    const queue = createRunQueue({ ...options, executor: script.executor, tensorFlow, keepCheckpoints: 2 });
+    const runs = await openRuns({ ...options, queue, pinDatasets: createDatasetPinner(artifacts), maxPendingRuns: 1 });
     const epoch = async (process: Awaited<ReturnType<typeof script.next>>, epochsCompleted: number, best = 1) => {
       process.listener.onEvent(time, {
         kind: 'knn',

@@ -5,7 +5,8 @@ import { pinnedAlike, type PinDatasets } from './pinned-datasets.js';
 import type { Notice, RunSpecification } from './run.js';
 import { byCreation, createRunEntry, exclusively, newRecord, sameContent, viewOf } from './run-entry.js';
 import type { RunEntry, RunView } from './run-entry.js';
-import { createRunQueue, type RunQueueOptions } from './run-queue.js';
+import type { RunEndsOptions } from './run-ends.js';
+import type { RunQueue } from './run-queue.js';
 
 /** The service's runs. */
 export interface Runs {
@@ -30,7 +31,10 @@ export interface DamagedRun {
 }
 
 /** How the runs are kept and worked on. */
-export interface RunsOptions extends RunQueueOptions {
+export interface RunsOptions extends RunEndsOptions {
+  /** Who works on them. */
+  readonly queue: RunQueue;
+  /** Runs that may wait for their turn. */
   readonly maxPendingRuns: number;
   /** Pins the datasets of a new run. @default they stay as they are named */
   readonly pinDatasets?: PinDatasets;
@@ -38,9 +42,9 @@ export interface RunsOptions extends RunQueueOptions {
 
 /** Reads all runs from the store and goes on with those that had not ended. A damaged one never stops the others. */
 export async function openRuns(options: RunsOptions): Promise<Runs> {
-  const { store, logger, maxPendingRuns, pinDatasets = (specification) => Promise.resolve(specification) } = options;
+  const { store, logger, maxPendingRuns, queue } = options;
+  const { pinDatasets = (specification) => Promise.resolve(specification) } = options;
   const { entries, damaged } = await readAll(options);
-  const queue = createRunQueue(options);
   const entryOf = (runId: string): RunEntry => {
     const damage = damaged.find((run) => run.runId === runId);
     if (damage !== undefined) {
@@ -71,7 +75,9 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       failure: null,
       tail: [],
       updateTime: new Date().toISOString(),
+      work: undefined,
     };
+    await queue.clear(entry);
     const stored = await store.loadWhole(runId);
     await store.saveGoing(record);
     const { commits, storedEvents } = createRunEntry({ record, ...stored });
@@ -147,14 +153,14 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
   };
 }
 
-async function readAll({ store, logger }: RunsOptions) {
+async function readAll({ store, logger, queue }: RunsOptions) {
   const entries = new Map<string, RunEntry>();
   const damaged: DamagedRun[] = [];
   for (const runId of await store.listIds()) {
     try {
       const stored = await store.load(runId);
       const { state } = stored.record;
-      const goesOn = state === 'running' || state === 'pending';
+      const goesOn = !queue.worksWhileAway && (state === 'running' || state === 'pending');
       const entry = createRunEntry(goesOn ? { ...stored, ...(await store.loadWhole(runId)) } : stored);
       for (const { message } of entry.log.notices) logger.warn({ run: runId, message }, 'stored data is damaged');
       entries.set(runId, entry);

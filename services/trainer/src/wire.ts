@@ -4,6 +4,7 @@ import * as training from '@kindred/protocol/training';
 import type { Watched } from './event-log.js';
 import { runKey, type Notice, type RunEvent, type RunEventBody, type RunFailure, type RunState } from './run.js';
 import type { RunView } from './run-entry.js';
+import { toWireResources } from './run-resources.js';
 import type { DamagedRun } from './runs.js';
 
 const states: Record<RunState, training.RunState> = {
@@ -50,6 +51,7 @@ export function toWireRun({ record, events, notices }: RunView): training.Run {
     notices: notices.map(toWireNotice),
     linearProbeTop1: bodies.findLast((body) => body.kind === 'linear-probe')?.top1,
     backboneKnnTop1: checks.at(-1)?.backboneTop1,
+    resources: toWireResources(specification.resources),
   };
 }
 

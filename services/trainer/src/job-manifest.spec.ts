@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readExperiment } from '@kindred/experiment';
+import type { JobState } from '@kindred/kubernetes-jobs';
+import { describe, expect, it } from 'vitest';
+import { isJobOf, jobManifest } from './job-manifest.js';
+import { noResources } from './run-resources.js';
+import type { RunResources, RunSpecification } from './run.js';
+
+const text = readFileSync(join(import.meta.dirname, '../../../configs/pretext/simclr_cifar10.yml'), 'utf8');
+const specification = (resources?: Partial<RunResources>, seed = '1'): RunSpecification => ({
+  runId: 'r1',
+  experiment: readExperiment({ text, overrides: {} }),
+  dataRoot: '',
+  seed,
+  createTime: '2026-01-01T00:00:00.000Z',
+  resources: resources === undefined ? undefined : { ...noResources, ...resources },
+});
+const template = {
+  metadata: { labels: { team: 'a' } },
+  spec: {
+    template: {
+      metadata: { labels: { team: 'a' } },
+      spec: {
+        containers: [
+          { name: 'sidecar' },
+          {
+            name: 'training',
+            env: [
+              { name: 'KINDRED_ARTIFACT_STORE', value: 's3://b' },
+              { name: 'KINDRED_TRAINER_THREADS', value: '99' },
+            ],
+            resources: { requests: { cpu: '2', memory: '4Gi' }, limits: { memory: '4Gi' } },
+          },
+        ],
+        tolerations: [{ key: 'team', operator: 'Exists' }],
+      },
+    },
+  },
+};
+const make = (asked: RunSpecification, queue: string | null = null) =>
+  jobManifest({ template, specification: asked, tensorFlow: { intraOpThreads: 4, xla: true, tf32: false }, queue });
+const stateOf = (labels: Readonly<Record<string, string>>): JobState => ({
+  name: 'r1',
+  uid: 'u',
+  labels,
+  annotations: {},
+  suspended: false,
+  complete: false,
+  failed: null,
+  deleting: false,
+});
+
+describe("a run's Job", () => {
+  it('is the template with what the run asks for', () => {
+    const { spec } = make(specification({ accelerator: 'nvidia.com/gpu', acceleratorCount: 2, cpuMillis: 2500 }));
+    const [sidecar, training] = spec.template.spec.containers;
+    expect(sidecar).toEqual({ name: 'sidecar' });
+    expect(training.args).toEqual(['r1']);
+    expect(training.resources).toEqual({
+      requests: { cpu: '2500m', memory: '4Gi', 'nvidia.com/gpu': '2' },
+      limits: { cpu: '2500m', memory: '4Gi', 'nvidia.com/gpu': '2' },
+    });
+    const environment = new Map<string, unknown>(
+      training.env.map(({ name, value }: Record<string, string>) => [name, value]),
+    );
+    expect(Object.fromEntries(environment)).toMatchObject({
+      KINDRED_ARTIFACT_STORE: 's3://b',
+      KINDRED_TRAINER_THREADS: '3',
+      KINDRED_TRAINER_XLA: '1',
+      KINDRED_TRAINER_TF32: '0',
+    });
+    expect(training.env.filter(({ name }: { name: string }) => name === 'KINDRED_TRAINER_THREADS')).toHaveLength(1);
+    expect(spec.template.metadata.labels).toMatchObject({ team: 'a', 'kindred.dev/run': 'r1' });
+    expect(template.spec.template.spec.tolerations).toHaveLength(1);
+  });
+
+  it('tolerates GPU nodes only where it asks for one', () => {
+    const keys = (asked?: Partial<RunResources>): unknown =>
+      make(specification(asked)).spec.template.spec.tolerations.map(({ key }: { key: string }) => key);
+    expect(keys()).toEqual(['team']);
+    expect(keys({ accelerator: 'nvidia.com/mig-1g.10gb', acceleratorCount: 1 })).toEqual(['team', 'nvidia.com/gpu']);
+  });
+
+  it('is held back for a queue, and lets the template judge failures where it does', () => {
+    expect(make(specification()).spec).toMatchObject({ backoffLimit: 5, podReplacementPolicy: 'Failed' });
+    expect(make(specification()).spec.suspend).toBeUndefined();
+    const queued = make(specification(), 'team-a');
+    expect(queued.spec.suspend).toBe(true);
+    expect(queued.metadata?.labels).toMatchObject({ 'kueue.x-k8s.io/queue-name': 'team-a' });
+    const own = { ...template, spec: { ...template.spec, backoffLimit: 0 } };
+    const tensorFlow = { intraOpThreads: 1 };
+    expect(
+      jobManifest({ template: own, specification: specification(), tensorFlow, queue: null }).spec.backoffLimit,
+    ).toBe(0);
+  });
+
+  it('is known again by what was asked for', () => {
+    const labels = make(specification()).metadata?.labels ?? {};
+    expect(isJobOf(stateOf(labels), specification())).toBe(true);
+    expect(isJobOf(stateOf(labels), specification({}))).toBe(true);
+    expect(isJobOf(stateOf(labels), specification({ cpuMillis: 1 }))).toBe(false);
+    expect(isJobOf(stateOf(labels), specification(undefined, '2'))).toBe(false);
+    expect(isJobOf(stateOf({}), specification())).toBe(false);
+  });
+
+  it('needs a container of that name', () => {
+    const other = { spec: { template: { spec: { containers: [{ name: 'main' }] } } } };
+    const options = { template: other, specification: specification(), tensorFlow: { intraOpThreads: 1 }, queue: null };
+    expect(() => jobManifest(options)).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }) as Error);
+  });
+});

@@ -1,0 +1,334 @@
+// Works on runs as Jobs of a cluster: each run has one at once, the cluster's scheduler decides whose turn it is. The pods
+// write into the artifact store; what they have written there and what the cluster says of them is read here.
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KindredError, toKindredError } from '@kindred/errors';
+import type { JobClient, JobState, PodState } from '@kindred/kubernetes-jobs';
+import type { TensorFlowOptions } from '@kindred/tensorflow-native';
+import { openClusterView, type ClusterView } from './cluster-view.js';
+import { isJobOf, jobManifest } from './job-manifest.js';
+import { endOfPod, waitingReason } from './pod-words.js';
+import type { RunWork } from './run.js';
+import { createRunEnds, type RunEndsOptions } from './run-ends.js';
+import { exclusively, type RunEntry } from './run-entry.js';
+import { errorOf, type RunOutcome, type RunProgress } from './run-progress.js';
+import { takeProgress, type ProgressSeen } from './progress-reader.js';
+import type { RunQueue } from './run-queue.js';
+
+/** How runs become Jobs. */
+export interface JobQueueOptions extends RunEndsOptions {
+  readonly client: JobClient;
+  readonly progress: RunProgress;
+  readonly tensorFlow: TensorFlowOptions;
+  /** Where the Jobs' template is. */
+  readonly jobTemplate: string;
+  /** Queue of Kueue; null: none. */
+  readonly queue: string | null;
+  /** How often the progress of a run is read, in milliseconds. */
+  readonly pollMs: number;
+}
+
+/** A run under way. */
+interface Attended {
+  readonly entry: RunEntry;
+  readonly progress: ProgressSeen;
+  /** Pods whose end was told. */
+  readonly toldPods: Set<string>;
+  /** What was last said of why it waits, or of a trouble; the same is not said again. */
+  lastWords: string;
+  /** Until when no Job is made, after a refusal. */
+  retryAt: number;
+  retryMs: number;
+  wake: () => void;
+}
+
+type Ending = (() => Promise<void>) | null;
+
+/** What a run waits for and then has: anything else that the API refuses is the run's end. */
+const passing: readonly string[] = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'];
+const firstRetryMs = 1_000;
+const maxRetryMs = 30_000;
+const loggedLines = 20;
+
+/** Makes an empty queue over the cluster. */
+export function createJobQueue(options: JobQueueOptions): RunQueue {
+  const { store, client, logger } = options;
+  const { endRun, stop, showHistory } = createRunEnds(options);
+  const view: ClusterView = openClusterView(client);
+  const attended = new Map<RunEntry, Attended>();
+  const working = new Set<Promise<void>>();
+  const closing = new AbortController();
+  // Each run waits with it.
+  setMaxListeners(0, closing.signal);
+  // One after another: the order of Jobs is the order of runs.
+  let creating: Promise<unknown> = Promise.resolve();
+
+  /** Follows a run to its end, or to the end of this service. */
+  const attend = async (run: Attended): Promise<void> => {
+    const { entry } = run;
+    const { runId } = entry.record.specification;
+    while (!closing.signal.aborted) {
+      const changed = new Promise<void>((resolve) => (run.wake = resolve));
+      const unsubscribe = view.onChange(run.wake);
+      try {
+        const end = await step(run);
+        if (end !== null) {
+          await exclusively(entry, async () => {
+            await end();
+            await options.progress.remove(runId).catch(() => {});
+          });
+          return;
+        }
+        await Promise.race([changed, delay(options.pollMs, undefined, { signal: closing.signal, ref: false })]);
+      } catch (thrown) {
+        if (closing.signal.aborted) return;
+        const error = toKindredError(thrown);
+        if (!passing.includes(error.code)) {
+          logger.error({ err: thrown, run: runId }, 'a run could not be followed');
+          await exclusively(entry, () => stop(entry, error, null));
+          return;
+        }
+        tell(run, `${error.message}; trying again`);
+        await delay(options.pollMs, undefined, { signal: closing.signal, ref: false }).catch(() => {});
+      } finally {
+        unsubscribe();
+      }
+    }
+  };
+
+  /** Looks once at where a run stands, and does what is due. Null: it goes on. */
+  const step = async (run: Attended): Promise<Ending> => {
+    const { entry } = run;
+    const { specification } = entry.record;
+    const outcome = await readStore(run);
+    // Whatever the cluster says or cannot say.
+    if (outcome !== null) return endBy(run, outcome);
+    if (view.trouble !== null)
+      tell(run, `${view.trouble.message}; the run goes on, what the cluster says of it is missing`);
+    if (!view.isWhole) return null;
+    const job = view.jobNamed(specification.runId);
+    if (job === null) return withoutJob(run);
+    if (!isJobOf(job, specification)) return () => stop(entry, otherJob(job), null);
+    if (entry.cancelling) {
+      if (!job.deleting) await client.delete(job);
+      return null;
+    }
+    await remember(run, { job: job.uid });
+    if (job.deleting) return null;
+    const pods = view.podsOf(job.uid);
+    tellEnds(run, pods);
+    if (job.complete || job.failed !== null) return atEnd(run, job, pods);
+    const current = pods.findLast(({ phase }) => phase === 'Pending' || phase === 'Running') ?? null;
+    await setState(run, current);
+    if (view.trouble !== null) return null;
+    if (current?.phase === 'Running') run.lastWords = '';
+    else tell(run, await waitingReason(client, job, current, options.queue));
+    return null;
+  };
+
+  /** What the pod has stored; the outcome only of the Job that works on the run. */
+  const readStore = async (run: Attended): Promise<RunOutcome | null> => {
+    const { entry } = run;
+    const committed = await takeProgress(entry, run.progress, options);
+    if (committed.some(({ checkpoint }) => checkpoint.knnTop1 !== null)) await showHistory(entry);
+    const outcome = await options.progress.readOutcome(entry.record.specification.runId);
+    if (outcome === null || outcome.job !== entry.record.work?.job) return null;
+    // The pod's last account was stored before it, perhaps after the one that was read.
+    await takeProgress(entry, run.progress, options);
+    return outcome;
+  };
+
+  const withoutJob = async (run: Attended): Promise<Ending> => {
+    const { entry } = run;
+    const { specification, work } = entry.record;
+    if (entry.cancelling) return () => endRun(entry, 'cancelled', null);
+    if (Date.now() < run.retryAt || view.trouble !== null) return null;
+    try {
+      const job = await inOrder(() => makeJob(specification));
+      await remember(run, { job: job.uid, pod: '' });
+      view.take(job);
+      run.retryMs = firstRetryMs;
+      if (work !== undefined && work.job !== job.uid) {
+        tell(run, "the run's Job was gone; a new one goes on from the last checkpoint");
+      }
+      logger.info({ run: specification.runId, job: job.uid }, 'job made');
+    } catch (thrown) {
+      const error = toKindredError(thrown);
+      if (!passing.includes(error.code)) {
+        const refusal = `the run's Job could not be made: ${error.message}`;
+        return () => stop(entry, new KindredError(error.code, refusal, { cause: error }), null);
+      }
+      run.retryAt = Date.now() + run.retryMs;
+      run.retryMs = Math.min(maxRetryMs, 2 * run.retryMs);
+      tell(run, `waits: ${error.message}`);
+    }
+    return null;
+  };
+
+  const makeJob = async (specification: RunEntry['record']['specification']): Promise<JobState> => {
+    const { tensorFlow, queue, jobTemplate } = options;
+    const template = await client.readTemplate(jobTemplate);
+    try {
+      return await client.create(specification.runId, jobManifest({ template, specification, tensorFlow, queue }));
+    } catch (thrown) {
+      const existing = toKindredError(thrown).code === 'ALREADY_EXISTS' ? await client.get(specification.runId) : null;
+      if (existing === null) throw thrown;
+      if (!isJobOf(existing, specification)) throw otherJob(existing);
+      return existing;
+    }
+  };
+
+  const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = creating.then(work);
+    creating = result.catch(() => {});
+    return result;
+  };
+
+  /** The Job has ended: by what its pod has stored, else by what is known of the pod. */
+  const atEnd = async (run: Attended, job: JobState, pods: readonly PodState[]): Promise<Ending> => {
+    // Again: the pod stores its outcome before it ends, perhaps after the store was read.
+    const outcome = await readStore(run);
+    if (outcome !== null) return endBy(run, outcome);
+    if (job.failed === null) {
+      const advice = "is the pod's KINDRED_ARTIFACT_STORE the trainer's?";
+      const error = new KindredError(
+        'INTERNAL',
+        `the run's pod ended well, but no outcome of it is in the artifact store; ${advice}`,
+      );
+      return () => stop(run.entry, error, null);
+    }
+    const last = pods.findLast(({ phase }) => phase === 'Failed') ?? null;
+    const said = last === null ? '' : await lastWordsOf(last);
+    const how = last === null ? '' : `; ${endOfPod(last)}`;
+    const message = `the Job of the run failed (${job.failed.reason}: ${job.failed.message})${how}${said}`;
+    return () => stop(run.entry, new KindredError('INTERNAL', message), null);
+  };
+
+  const lastWordsOf = async (pod: PodState): Promise<string> => {
+    try {
+      const log = (await client.logTail(pod.name, loggedLines)).trim();
+      return log === '' ? '' : `; its last words:\n${log}`;
+    } catch (thrown) {
+      return `; its log cannot be read (${toKindredError(thrown).message})`;
+    }
+  };
+
+  const endBy = ({ entry }: Attended, outcome: RunOutcome): Ending => {
+    if (outcome.kind === 'done') return () => endRun(entry, 'succeeded', null, outcome.artifacts);
+    return () => stop(entry, errorOf(outcome), outcome.stepsCompleted);
+  };
+
+  /** Keeps in the record who works on the run. */
+  const remember = async ({ entry }: Attended, change: Partial<RunWork>): Promise<void> => {
+    const { work = { job: '', pod: '' } } = entry.record;
+    const next = { ...work, ...change };
+    if (next.job === work.job && next.pod === work.pod) return;
+    await exclusively(entry, async () => {
+      const record = { ...entry.record, work: next };
+      await store.saveGoing(record);
+      entry.record = record;
+    });
+  };
+
+  /** A run is running while a pod of it does; else it waits. */
+  const setState = async ({ entry }: Attended, pod: PodState | null): Promise<void> => {
+    const state = pod?.phase === 'Running' ? 'running' : 'pending';
+    const { work = { job: '', pod: '' }, attempts } = entry.record;
+    const isNew = state === 'running' && pod !== null && work.pod !== pod.uid;
+    if (entry.record.state === state && !isNew) return;
+    await exclusively(entry, async () => {
+      const record = {
+        ...entry.record,
+        state: state as 'running' | 'pending',
+        attempts: isNew ? attempts + 1 : attempts,
+        work: isNew ? { ...work, pod: pod.uid } : work,
+        updateTime: new Date().toISOString(),
+      };
+      await store.saveGoing(record);
+      entry.record = record;
+    });
+    if (isNew) logger.info({ run: entry.record.specification.runId, pod: pod.name, node: pod.node }, 'training');
+  };
+
+  const tellEnds = (run: Attended, pods: readonly PodState[]): void => {
+    for (const pod of pods) {
+      const isOver = pod.phase === 'Failed' || (pod.deleting && pod.disruption !== null);
+      if (!isOver || run.toldPods.has(pod.uid)) continue;
+      run.toldPods.add(pod.uid);
+      notify(run, `${endOfPod(pod)}; the run goes on from its last checkpoint in another pod, where it may`);
+    }
+  };
+
+  const tell = (run: Attended, words: string): void => {
+    if (words === '' || words === run.lastWords) return;
+    run.lastWords = words;
+    notify(run, words);
+  };
+
+  const notify = ({ entry }: Attended, words: string): void => {
+    logger.warn({ run: entry.record.specification.runId }, words);
+    entry.log.notify(words);
+  };
+
+  return {
+    worksWhileAway: true,
+    get length() {
+      return [...attended.keys()].filter(({ record }) => record.state === 'pending').length;
+    },
+    add(entry) {
+      const run: Attended = {
+        entry,
+        progress: { pod: '', noticeCount: 0 },
+        toldPods: new Set(),
+        lastWords: '',
+        retryAt: 0,
+        retryMs: firstRetryMs,
+        wake: () => {},
+      };
+      attended.set(entry, run);
+      const work = attend(run).finally(() => {
+        // It may have been resumed since.
+        if (attended.get(entry) === run) attended.delete(entry);
+        working.delete(work);
+      });
+      working.add(work);
+    },
+    async cancel(entry) {
+      entry.cancelling = true;
+      const run = attended.get(entry);
+      if (run !== undefined) return run.wake();
+      if (entry.record.state === 'paused') await exclusively(entry, () => endRun(entry, 'cancelled', null));
+    },
+    async clear(entry) {
+      const { runId } = entry.record.specification;
+      const goneMs = 60_000;
+      for (const began = Date.now(); ; await delay(200)) {
+        const job = await client.get(runId);
+        if (job === null) break;
+        if (!isJobOf(job, entry.record.specification)) throw otherJob(job);
+        if (!job.deleting) await client.delete(job);
+        if (Date.now() - began > goneMs) {
+          throw new KindredError(
+            'UNAVAILABLE',
+            `the Job of the run's last attempt is still being deleted; retry later`,
+          );
+        }
+      }
+      await options.progress.remove(runId);
+    },
+    async close() {
+      closing.abort();
+      for (const { wake } of attended.values()) wake();
+      await view.close();
+      await Promise.all(working);
+    },
+  };
+}
+
+function otherJob(job: JobState): KindredError {
+  return new KindredError(
+    'FAILED_PRECONDITION',
+    `a Job '${job.name}' exists in the namespace that was not made for this run; delete it, or start the run under another id`,
+    { resource: { type: 'job', name: job.name } },
+  );
+}

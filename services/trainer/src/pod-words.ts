@@ -1,0 +1,33 @@
+// What the cluster says of a run's pods, for people.
+import { toKindredError } from '@kindred/errors';
+import type { JobClient, JobState, PodState } from '@kindred/kubernetes-jobs';
+
+/** How a pod ended: `pod r1-x4x2p on node gpu-1 was ended by the cluster (PreemptionByScheduler: …)`. */
+export function endOfPod({ name, node, disruption, exit }: PodState): string {
+  const place = node === null ? `pod ${name}` : `pod ${name} on node ${node}`;
+  if (disruption !== null) return `${place} was ended by the cluster (${words(disruption)})`;
+  if (exit === null) return `${place} ended without a word`;
+  if (exit.reason === 'OOMKilled') return `${place} was killed since it needs more memory than its limit (OOMKilled)`;
+  return `${place} ended with exit code ${exit.code}${exit.reason === 'Error' ? '' : ` (${exit.reason})`}`;
+}
+
+/** Why a run waits; empty: nothing is known that a person could do something about. */
+export async function waitingReason(
+  client: Pick<JobClient, 'lastWarning'>,
+  job: JobState,
+  pod: PodState | null,
+  queue: string | null,
+): Promise<string> {
+  if (job.suspended) return `waits: the Job is held back${queue === null ? '' : ` by queue ${queue}`}`;
+  if (pod !== null) return pod.waits === null ? '' : `waits: pod ${pod.name}: ${words(pod.waits)}`;
+  try {
+    const warning = await client.lastWarning(job);
+    return warning === null ? '' : `waits: the cluster makes no pod for it: ${warning}`;
+  } catch (thrown) {
+    return `waits: the cluster has made no pod for it; why cannot be read: ${toKindredError(thrown).message}`;
+  }
+}
+
+function words({ reason, message }: { readonly reason: string; readonly message: string }): string {
+  return message === '' ? reason : `${reason}: ${message}`;
+}
