@@ -51,10 +51,13 @@ export function createApiClient({ url, caFile, token }: ApiClientOptions): ApiCl
   const open = (method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const type = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
-      const headers = { authorization: `Bearer ${token}`, 'content-type': type };
+      const text = body === undefined ? '' : JSON.stringify(body);
+      // Said outright: Node frames the body of a DELETE in no way by itself.
+      const length = { 'content-length': Buffer.byteLength(text) };
+      const headers = { authorization: `Bearer ${token}`, 'content-type': type, ...(text !== '' && length) };
       const request = send(new URL(path, url), { method, agent, headers, signal }, resolve);
       request.once('error', reject);
-      request.end(body === undefined ? undefined : JSON.stringify(body));
+      request.end(text === '' ? undefined : text);
     });
   const text = async (method: string, path: string, body?: unknown): Promise<string> => {
     const reply = await open(method, path, body);

@@ -58,24 +58,32 @@ export async function startProcessNode(plane: ControlPlane, options: ProcessNode
     void work.finally(() => working.delete(work));
   };
 
-  /** Says something until it is heard: the API server may be away. What is gone needs no word. */
-  const say = async (words: () => Promise<unknown>): Promise<void> => {
+  const isThere = async (pod: ApiObject): Promise<boolean> => {
+    try {
+      return (await api.get(pathOf(pod))).metadata.uid === pod.metadata.uid;
+    } catch (thrown) {
+      return !(thrown instanceof ApiError && thrown.status === 404);
+    }
+  };
+
+  /** Says something of a pod until it is heard: the API server may be away. What is gone needs no word. */
+  const say = async (pod: ApiObject, words: () => Promise<unknown>): Promise<void> => {
     while (!ending.signal.aborted) {
       try {
         await words();
         return;
-      } catch (thrown) {
-        if (thrown instanceof ApiError && [404, 409].includes(thrown.status)) return;
+      } catch {
+        if (!(await isThere(pod))) return;
         await delay(500, undefined, { signal: ending.signal }).catch(() => {});
       }
     }
   };
 
   const patchStatus = (pod: ApiObject, status: unknown): Promise<void> =>
-    say(() => api.patch(`${pathOf(pod)}/status`, { metadata: { uid: pod.metadata.uid }, status }));
+    say(pod, () => api.patch(`${pathOf(pod)}/status`, { metadata: { uid: pod.metadata.uid }, status }));
 
   const remove = (pod: ApiObject): Promise<void> =>
-    say(() => api.delete(pathOf(pod), { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } }));
+    say(pod, () => api.delete(pathOf(pod), { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } }));
 
   const start = async (pod: ApiObject): Promise<void> => {
     const container = pod.spec.containers[0];
