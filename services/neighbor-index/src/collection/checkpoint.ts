@@ -45,7 +45,7 @@ export async function checkpoint(contents: Contents, files: Files, hold: HoldMem
     for (const growing of frozen) {
       const number = takeNumber(files);
       // Texts are copied once to be written. Never refused: what is written lets the log go.
-      const copies = hold(textBytesOf(growing), 'a checkpoint', true);
+      const copies = hold(textBytesOf(growing), 'a checkpoint', 'none');
       try {
         const bytes = await writeSegment(disk, segmentPath(folder, number, 'points'), await columnsOf(growing));
         written.push({ growing, entry: { number, rows: growing.rows, bytes, index: null } });

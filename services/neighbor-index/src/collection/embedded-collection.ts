@@ -45,7 +45,7 @@ export async function openEmbeddedCollection(
 ): Promise<EmbeddedCollection> {
   const { contents, files, notes } = await openFiles(parts.disk, parts.folder, parts);
   const { spec } = files.manifest;
-  const hold: HoldMemory = (bytes, what, always) => parts.quotas.hold(bytes, `${what} of collection '${name}'`, always);
+  const hold: HoldMemory = (bytes, what, bound) => parts.quotas.hold(bytes, `${what} of collection '${name}'`, bound);
   const maintenance = startMaintenance(contents, files, { ...parts, hold }, parts.maintenance);
   let closed = false;
 

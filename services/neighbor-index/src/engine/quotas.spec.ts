@@ -41,7 +41,9 @@ it('holds memory of passing work, which grows, shrinks and ends', () => {
   stream.resize(100);
   const merge = quotas.hold(600, 'a merge');
   // A checkpoint gives memory back in the end: it is counted, and not refused.
-  const checkpoint = quotas.hold(500, 'a checkpoint', true);
+  const checkpoint = quotas.hold(500, 'a checkpoint', 'none');
+  // What was allowed once is read again, whatever the limit is by now.
+  quotas.hold(5000, 'reading', 'machine').release();
   merge.release();
   expect(thrownBy(() => quotas.hold(101, 'a merge'))).toMatchObject(refusedBy('memory'));
   checkpoint.release();
@@ -61,6 +63,7 @@ it('leaves the machine some memory, whatever the limit is', () => {
   expect(thrownBy(() => quotas.hold(1001, 'a merge'))).toMatchObject(refusedBy('machine'));
   // What was granted since the machine was asked counts.
   quotas.hold(600, 'a merge');
+  expect(thrownBy(() => quotas.hold(401, 'reading', 'machine'))).toMatchObject(refusedBy('machine'));
   expect(thrownBy(() => quotas.reserve(1, 401))).toMatchObject(refusedBy('machine'));
   quotas.reserve(1, 400);
 });

@@ -20,15 +20,20 @@ export interface MemoryHold {
   release(): void;
 }
 
+/**
+ * What refuses work: the limit for all collections and the machine; the machine alone, for what was allowed once; nothing, for
+ * work that gives memory back in the end. All of it is counted, so that other work is refused.
+ */
+export type HoldBound = 'quota' | 'machine' | 'none';
+
 /** The quotas of a service. */
 export interface Quotas {
   /** Room for points that stay. RESOURCE_EXHAUSTED, naming the quota; the result gives it back. */
   reserve(vectors: number, bytes: number): () => void;
   /**
-   * Memory for work that passes, e.g. `a merge of 'cats'`. RESOURCE_EXHAUSTED before the machine would swap. `always`: counted,
-   * so that others are refused, but never refused itself: work that gives memory back in the end.
+   * Memory for work that passes, e.g. `a merge of 'cats'`. RESOURCE_EXHAUSTED beyond its bound. @default bound 'quota'
    */
-  hold(bytes: number, what: string, always?: boolean): MemoryHold;
+  hold(bytes: number, what: string, bound?: HoldBound): MemoryHold;
 }
 
 /** Bytes of the machine's memory that stay free. */
@@ -100,14 +105,15 @@ export function createQuotas(
         reserved.bytes -= bytes;
       };
     },
-    hold(bytes, what, always = false) {
+    hold(bytes, what, bound = 'quota') {
       let own = 0;
       let open = true;
       const resize = (next: number): void => {
         const more = next - own;
-        if (!always && more > 0) {
+        if (bound !== 'none' && more > 0) {
           try {
-            checkMemory(more);
+            if (bound === 'quota') checkMemory(more);
+            else checkMachine(more);
           } catch (thrown) {
             if (!(thrown instanceof KindredError)) throw thrown;
             const { resource } = thrown;
