@@ -75,14 +75,21 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
   const ending = new AbortController();
   let current = 0;
   let seeking = false;
-  // Apart, since writes fail while the cluster has not yet found a dead node, and searches go on then.
-  const reads = createPeerPolicy({ service: 'weaviate-reads', maxAttempts: 6, pauseMs: 50, maxPauseMs: 1000 });
+  // Apart, since writes fail while the cluster has not yet found a dead node, and searches go on then. Many callers at once meet that, too: only
+  // a cluster that keeps failing is let be.
+  const reads = createPeerPolicy({
+    service: 'weaviate-reads',
+    maxAttempts: 6,
+    pauseMs: 50,
+    maxPauseMs: 1000,
+    breakAfter: 100,
+  });
   const writes = createPeerPolicy({
     service: 'weaviate-writes',
-    maxAttempts: 60,
+    maxAttempts: 40,
     pauseMs: 100,
     maxPauseMs: 1500,
-    breakAfter: 60,
+    breakAfter: 1000,
   });
   const nameOf = ({ address }: Seat): string => `${address.host}:${address.httpPort}`;
   const open = (seat: Seat): Promise<WeaviateNode> => {
