@@ -14,7 +14,10 @@ const known = readdirSync(sources)
   .filter((name) => name.endsWith(ending))
   .map((name) => name.slice(0, -ending.length));
 const asked = process.argv.slice(2);
-const unknown = asked.filter((name) => !known.includes(name));
+// `kubernetes` is `kubernetes-scheduling`, too.
+const isOf = (/** @type {string} */ suite, /** @type {string} */ name) =>
+  suite === name || suite.startsWith(`${name}-`);
+const unknown = asked.filter((name) => !known.some((suite) => isOf(suite, name)));
 if (unknown.length > 0) {
   console.error(`unknown suite: ${unknown.join(', ')}; known: ${known.join(', ')}`);
   process.exit(2);
@@ -24,17 +27,19 @@ if (unknown.length > 0) {
 const enclosed = new Set(['neighbors-cluster']);
 
 rmSync(results, { recursive: true, force: true });
-const steps = (asked.length > 0 ? asked : known).map((suite) => {
-  const [program = '', ...before] = enclosed.has(suite) ? enclosure(suite) : ['vitest'];
-  return runStep(root, `acceptance ${suite}`, program, [
-    ...before,
-    'run',
-    '--config',
-    'tools/acceptance/vitest.config.ts',
-    join('tools/acceptance/src', `${suite}${ending}`),
-    `--outputFile.json=${join(results, `${suite}.json`)}`,
-  ]);
-});
+const steps = known
+  .filter((suite) => asked.length === 0 || asked.some((name) => isOf(suite, name)))
+  .map((suite) => {
+    const [program = '', ...before] = enclosed.has(suite) ? enclosure(suite) : ['vitest'];
+    return runStep(root, `acceptance ${suite}`, program, [
+      ...before,
+      'run',
+      '--config',
+      'tools/acceptance/vitest.config.ts',
+      join('tools/acceptance/src', `${suite}${ending}`),
+      `--outputFile.json=${join(results, `${suite}.json`)}`,
+    ]);
+  });
 const failedSteps = steps.filter((step) => step !== null);
 const { passed, failed, failures } = countTests(root, results);
 printFailures(failures);
