@@ -130,14 +130,17 @@ function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits
   };
 }
 
-/** Instances unless they are said: one a thread, of which each keeps its core at work without waiting for others, while their memory allows. */
-const mostInstances = 4;
+/**
+ * Up to so many threads each has an instance of its own unless the environment says otherwise: as far as it has been measured
+ * (docs/decisions/0016). On larger machines it is one instance, since each takes memory.
+ */
+const mostThreadsWithOwn = 2;
 
 /** @throws KindredError INVALID_ARGUMENT for more instances than threads. */
 function instancesFrom(values: Readonly<Record<string, unknown>>): number {
   const threads = values['KINDRED_EMBEDDING_THREADS'] as number;
   const instances = values['KINDRED_EMBEDDING_INSTANCES'] as number | undefined;
-  if (instances === undefined) return threads <= mostInstances ? threads : 1;
+  if (instances === undefined) return threads <= mostThreadsWithOwn ? threads : 1;
   if (instances <= threads) return instances;
   throw invalidField(
     'KINDRED_EMBEDDING_INSTANCES',

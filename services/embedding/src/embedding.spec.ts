@@ -67,7 +67,7 @@ describe('embedding service', () => {
           maxQueuedBytes: 256 * 2 ** 20,
           decodingThreads: 2,
           // Room for one of the models.
-          maxModelBytes: 3_500_000,
+          maxModelBytes: 8_000_000,
           maxCacheBytes: 0,
           maxJobs: 2,
         },
