@@ -6,7 +6,9 @@ const instances = (environment: Record<string, string>): number => loadConfig(en
 
 describe('settings', () => {
   it('give each of two threads an instance, and otherwise one instance all of them', () => {
-    expect(['1', '2', '3', '16'].map((threads) => instances({ KINDRED_EMBEDDING_THREADS: threads }))).toEqual([1, 2, 1, 1]);
+    expect(['1', '2', '3', '16'].map((threads) => instances({ KINDRED_EMBEDDING_THREADS: threads }))).toEqual([
+      1, 2, 1, 1,
+    ]);
     expect(instances({ KINDRED_EMBEDDING_THREADS: '8', KINDRED_EMBEDDING_INSTANCES: '4' })).toBe(4);
   });
 
