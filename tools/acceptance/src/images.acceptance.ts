@@ -1,13 +1,12 @@
 // What the container images are made of, without a container engine: the files of each image, alone, are enough for the main job.
-import { execFile, fork, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { pythonWith } from '@kindred/python-environment';
 import { serviceAddressVariable, services, type ServiceName } from '@kindred/service-runtime';
-import { freePort, temporaryFolder } from '@kindred/testing';
+import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKindred } from './kindred-command.js';
 
@@ -91,78 +90,6 @@ describe('images', () => {
       expect(await job.exit, job.words()).toBe(0);
       expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
       expect(existsSync(join(folder, 'store/runs'))).toBe(true);
-    });
-  });
-
-  /** Minutes, gigabytes and a base image that no registry has to give: only where asked for (deploy/images/README.md). */
-  const base = process.env['KINDRED_IMAGE_BASE'] ?? '';
-  describe.skipIf(base === '')('as containers', () => {
-    const running: ChildProcess[] = [];
-    const containers: string[] = [];
-    const buildah = async (...words: string[]): Promise<string> =>
-      (await run('buildah', words, { cwd: checkout, maxBuffer: 2 ** 26 })).stdout.trim();
-    afterAll(async () => {
-      for (const child of running) {
-        const gone = once(child, 'exit');
-        if (child.exitCode === null && child.kill('SIGTERM')) await gone;
-      }
-      for (const container of containers) await buildah('rm', container);
-    });
-
-    it('do the main job, as the user without a name', async () => {
-      const shared = join(folder, 'shared');
-      mkdirSync(shared);
-      chmodSync(shared, 0o777);
-      const environment: Record<string, string> = {
-        KINDRED_ARTIFACT_STORE: '/shared/store',
-        KINDRED_LOG_LEVEL: 'warn',
-      };
-      const outside: Record<string, string> = {};
-      for (const name of ['data-augmentation', 'trainer', 'neighbor-index', 'embedding'] as const) {
-        const file = ['-f', containerfile, '--ignorefile', `${containerfile}.dockerignore`];
-        const options = ['--layers', '--target', name, '--build-arg', `BASE=${base}`, '--timestamp', '0'];
-        await buildah('build', ...file, ...options, '-t', `kindred/${name}:acceptance`, '.');
-        const { config } = JSON.parse(
-          await buildah('inspect', '--format', '{{json .OCIv1}}', `kindred/${name}:acceptance`),
-        ) as {
-          config: { User: string; Cmd: string[]; Labels: Record<string, string> };
-        };
-        expect(config.User).toBe('10001:10001');
-        expect(config.Labels['org.opencontainers.image.title']).toBe(`Kindred ${name}`);
-        const container = await buildah('from', `kindred/${name}:acceptance`);
-        containers.push(container);
-        const [port, metricsPort] = [await freePort(), await freePort()];
-        const prefix = serviceAddressVariable(name).replace(/_ADDR$/, '');
-        const variables = {
-          ...environment,
-          KINDRED_NEIGHBOR_INDEX_DATA: '/shared/collections',
-          KINDRED_DATA_AUGMENTATION_SHARD_CACHE: '/tmp/shards',
-          [`${prefix}_PORT`]: String(port),
-          [`${prefix}_METRICS_PORT`]: String(metricsPort),
-        };
-        const words = Object.entries(variables).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
-        const child = spawn(
-          'buildah',
-          ['run', '--volume', `${shared}:/shared`, ...words, container, '--', ...config.Cmd],
-          {
-            stdio: ['ignore', 'inherit', 'inherit'],
-          },
-        );
-        running.push(child);
-        const ready = async () =>
-          (await fetch(`http://127.0.0.1:${metricsPort}/readyz`).catch(() => null))?.ok === true;
-        while (!(await ready())) {
-          expect(child.exitCode, `${name} runs`).toBeNull();
-          await delay(200);
-        }
-        environment[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
-        outside[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
-      }
-      const job = startKindred(join(folder, 'container-data'), ['demo', ...smallRun], outside);
-      expect(await job.exit, job.words()).toBe(0);
-      expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
-      // What the run wrote is the container's user's.
-      expect(statSync(join(shared, 'store/runs')).uid).toBe(10_001);
     });
   });
 
