@@ -57,7 +57,7 @@ const queryForm = z.strictObject({
     .string()
     .regex(/^(s3|kms:.+)$/)
     .optional(),
-  'part-mib': z.coerce.number().int().min(5).max(1024).default(8),
+  'part-mib': z.coerce.number().int().min(5).max(1024).default(16),
   'parallel-parts': z.coerce.number().int().min(1).max(32).default(4),
   'idle-seconds': z.coerce.number().int().min(1).max(600).default(30),
 });
@@ -78,7 +78,7 @@ const allowed: Readonly<Record<keyof z.infer<typeof queryForm>, string>> = {
  * Reads a store's name: `/path`, `file:///path`, or `s3://BUCKET[/PREFIX][?NAME=VALUE&…]` with the names `endpoint`
  * (default: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else Amazon's), `region` (`AWS_REGION`, `AWS_DEFAULT_REGION`, else
  * `us-east-1`), `path-style` (true but for Amazon's servers), `ca` (`AWS_CA_BUNDLE`), `credentials` (a file), `sse` (`s3`, `kms:KEY_ID`),
- * `part-mib` (8), `parallel-parts` (4) and `idle-seconds` (30).
+ * `part-mib` (16), `parallel-parts` (4) and `idle-seconds` (30).
  * @throws KindredError INVALID_ARGUMENT saying what was got and what is allowed; credentials are refused, since addresses are shown.
  */
 export function parseStoreLocation(name: string, environment: Environment): FolderLocation | S3Location {

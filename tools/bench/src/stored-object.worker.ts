@@ -1,6 +1,5 @@
 // Our side of the suite `artifacts`: one object to the store or back, to and from a file or nothing at all.
-import { createReadStream, createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { KindredError } from '@kindred/errors';
 import { openStore } from '@kindred/artifact-store';
 import { serveRounds } from './own-process.js';
@@ -15,17 +14,19 @@ export interface StoredObjectOptions {
 }
 
 const mebibyte = 2 ** 20;
+/** What is written to a file at once. */
+const writeBytes = 2 * mebibyte;
 
 serveRounds<StoredObjectOptions>(async ({ store: name, credentials, work, file }) => {
   const store = await openStore(name, { environment: credentials });
   const round = async (mebibytes: number): Promise<number> => {
     switch (work) {
       case 'put':
-        return (await store.put('ours', createReadStream(file, { highWaterMark: mebibyte }))).size / mebibyte;
+        return (await store.put('ours', blocksOf(file))).size / mebibyte;
       case 'put-made':
         return (await store.put('made', blocks(mebibytes))).size / mebibyte;
       case 'get':
-        await pipeline(store.read('ours'), createWriteStream(file, { highWaterMark: 4 * mebibyte }));
+        await writeParts(file, store.read('ours'));
         return mebibytes;
       case 'get-counted': {
         let size = 0;
@@ -38,11 +39,59 @@ serveRounds<StoredObjectOptions>(async ({ store: name, credentials, work, file }
   return { versions: {}, round };
 });
 
-/** Blocks of a mebibyte, each with its number in it. */
+/** A file's blocks, the next of which is read while one is used; two blocks of memory take turns. */
+async function* blocksOf(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path);
+  try {
+    const memory = [Buffer.allocUnsafeSlow(mebibyte), Buffer.allocUnsafeSlow(mebibyte)] as const;
+    let reading = file.read(memory[0], 0, mebibyte);
+    for (let turn = 1; ; turn++) {
+      const { bytesRead, buffer } = await reading;
+      if (bytesRead === 0) return;
+      reading = file.read(memory[turn % 2 === 0 ? 0 : 1], 0, mebibyte);
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes parts to a file, some mebibytes at a time: while these are written, the next ones come. */
+async function writeParts(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    let writing: Promise<unknown> = Promise.resolve();
+    let waiting: Uint8Array[] = [];
+    let bytes = 0;
+    const flush = async (): Promise<void> => {
+      await writing;
+      writing = writeAll(file, waiting, bytes);
+      // Its error is met by whoever waits for it next.
+      writing.catch(() => {});
+      [waiting, bytes] = [[], 0];
+    };
+    for await (const part of parts) {
+      waiting.push(part);
+      bytes += part.length;
+      if (bytes >= writeBytes) await flush();
+    }
+    if (bytes > 0) await flush();
+    await writing;
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, parts: readonly Uint8Array[], bytes: number): Promise<void> {
+  const { bytesWritten } = await file.writev(parts);
+  if (bytesWritten !== bytes) throw new KindredError('RESOURCE_EXHAUSTED', `${bytesWritten} of ${bytes} bytes written`);
+}
+
+/** Blocks of a mebibyte, each with its number in it, all in the same memory. */
 function* blocks(count: number): Generator<Uint8Array> {
+  const block = Buffer.alloc(mebibyte);
   for (let index = 0; index < count; index++) {
-    const block = Buffer.alloc(mebibyte, index & 0xff);
-    block.writeUInt32LE(index);
+    block.fill(index & 0xff).writeUInt32LE(index);
     yield block;
   }
 }
