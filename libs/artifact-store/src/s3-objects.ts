@@ -51,7 +51,8 @@ export async function* readObject(
       throw thrown;
     });
   }
-  yield* expected === null ? parts : verified(parts, key, expected);
+  if (expected === null) yield* parts;
+  else yield* verified(parts, key, expected, Number(first.headers['content-length'] ?? 0));
 }
 
 /** The hash that was kept with an object; null where there is none. */
