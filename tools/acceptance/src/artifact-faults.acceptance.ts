@@ -120,36 +120,76 @@ describe.skipIf(minio === null || proxy === null)('faults of the artifact store'
     expect(sha256(await patient.get('k'))).toBe(old.sha256);
   });
 
-  it.each<[string, Toxic]>([
-    ['delayed', { type: 'latency', stream: 'downstream', attributes: { latency: 300, jitter: 200 } }],
-    [
-      'cut into small pieces',
-      { type: 'slicer', stream: 'upstream', attributes: { average_size: 4_000, size_variation: 2_000, delay: 10 } },
-    ],
-    ['cut after some bytes of a put', { type: 'limit_data', stream: 'upstream', attributes: { bytes: 7_000_000 } }],
-    ['cut after some bytes of a get', { type: 'limit_data', stream: 'downstream', attributes: { bytes: 7_000_000 } }],
-  ])('puts and gets go over a connection that is %s', async (_, toxic) => {
+  const late: Toxic = { type: 'latency', stream: 'downstream', attributes: { latency: 300, jitter: 200 } };
+  const small = { average_size: 4_000, size_variation: 2_000, delay: 10 };
+  const sliced: Toxic = { type: 'slicer', stream: 'upstream', attributes: small };
+  const limited = (stream: Toxic['stream']): Toxic => ({
+    type: 'limit_data',
+    stream,
+    attributes: { bytes: 7_000_000 },
+  });
+
+  // The calm ones show that a connection which is not cut is not counted as cut.
+  it.each<[string, Toxic, 'cut' | 'whole', 'cut' | 'whole']>([
+    ['delayed', late, 'whole', 'whole'],
+    ['cut into small pieces', sliced, 'whole', 'whole'],
+    ['cut after some bytes of a put', limited('upstream'), 'cut', 'whole'],
+    ['cut after some bytes of a get', limited('downstream'), 'whole', 'cut'],
+  ])('puts and gets go over a connection that is %s', async (_, toxic, inPut, inGet) => {
     const store = await open('toxic', toxiproxy.port);
-    const bytes = new Uint8Array(16_000_000).map((__, index) => index % 253);
+    // Ten parts on four connections: each connection carries more than the limit, and no part is as large as that.
+    const bytes = new Uint8Array(50_000_000).map((__, index) => index % 253);
     await toxiproxy.during(toxic, async () => {
+      const before = toxiproxy.opened();
       const { sha256: written } = await store.put('k', [bytes]);
+      // What is cut on its way to the server is answered before it is closed. Each connection carried one whole part, so
+      // that ten were needed; without a cut, one for each part that is on its way at a time, and that of the listing.
+      const opened = toxiproxy.opened() - before;
+      if (inPut === 'cut') expect(opened).toBeGreaterThanOrEqual(8);
+      else expect(opened).toBeLessThanOrEqual(6);
+      const between = toxiproxy.cuts();
       expect(sha256(await store.get('k'))).toBe(written);
+      expect(toxiproxy.cuts() > between ? 'cut' : 'whole').toBe(inGet);
     });
   });
 
-  it.each<[string, Toxic]>([
-    ['is reset', { type: 'reset_peer', stream: 'downstream', attributes: { timeout: 500 } }],
-    ['goes silent', { type: 'timeout', stream: 'upstream', attributes: { timeout: 0 } }],
-  ])('puts and gets wait while every connection %s', async (_, toxic) => {
-    const store = await open('toxic-all', toxiproxy.port);
+  it.each<[string, Toxic, 'cut' | 'silent']>([
+    ['is reset', { type: 'reset_peer', stream: 'downstream', attributes: { timeout: 500 } }, 'cut'],
+    ['goes silent', { type: 'timeout', stream: 'upstream', attributes: { timeout: 0 } }, 'silent'],
+  ])('puts and gets wait while every connection %s', async (_, toxic, fate) => {
+    const notices: string[] = [];
+    const store = await openStore(addressOf('toxic-all', toxiproxy.port), {
+      environment: server.credentials,
+      patienceMs: 120_000,
+      onNotice: (notice) => notices.push(notice),
+    });
     await store.put('k', new Uint8Array(1));
     const bytes = new Uint8Array(16_000_000).map((__, index) => index % 253);
-    const working = toxiproxy.during(toxic, () => delay(8_000));
-    const { sha256: written } = await store.put('k', [bytes]);
-    await working;
-    const again = toxiproxy.during(toxic, () => delay(8_000));
-    expect(sha256(await store.get('k'))).toBe(written);
-    await again;
+    const expectDisturbed = async (work: () => Promise<void>): Promise<void> => {
+      const before = toxiproxy.cuts();
+      notices.length = 0;
+      let cuts = 0;
+      let begin = (): void => {};
+      const begun = new Promise<void>((resolve) => (begin = resolve));
+      const disturbing = toxiproxy.during(toxic, async () => {
+        begin();
+        await delay(8_000);
+        // What is cut when the toxic is taken away does not count.
+        cuts = toxiproxy.cuts() - before;
+      });
+      await Promise.race([begun, disturbing]);
+      await work();
+      await disturbing;
+      if (fate === 'cut') expect(cuts).toBeGreaterThan(0);
+      // It was not the work of a moment without the toxic.
+      expect(notices[0]).toMatch(/^waiting for the artifact store/);
+      expect(notices.at(-1)).toMatch(/answers again/);
+    };
+    let written = '';
+    await expectDisturbed(async () => {
+      written = (await store.put('k', [bytes])).sha256;
+    });
+    await expectDisturbed(async () => expect(sha256(await store.get('k'))).toBe(written));
   });
 });
 
