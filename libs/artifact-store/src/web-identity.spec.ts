@@ -208,7 +208,8 @@ describe('a web identity', () => {
         const environment = { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile };
         const address = `s3://artifacts?endpoint=${server.endpoint}&part-mib=5`;
         writeFileSync(tokenFile, tokenBy(privateKey));
-        const store = await openStore(address, { environment });
+        // MinIO answers before it has fetched the issuer's keys; until then it knows no token.
+        const store = await vi.waitFor(() => openStore(address, { environment }), { timeout: 60_000, interval: 200 });
         const { sha256 } = await store.put('k', [new Uint8Array(11_000_000).fill(1)]);
         expect((await store.get('k', sha256)).length).toBe(11_000_000);
         writeFileSync(tokenFile, tokenBy(other));
