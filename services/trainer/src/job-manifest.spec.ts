@@ -75,6 +75,19 @@ describe("a run's Job", () => {
     expect(template.spec.template.spec.tolerations).toHaveLength(1);
   });
 
+  it("has the accelerator that the run names in place of the template's", () => {
+    const withGpu = structuredClone(template);
+    const resources = { memory: '4Gi', 'nvidia.com/gpu': '1' };
+    Object.assign(withGpu.spec.template.spec.containers[1] ?? {}, { resources: { limits: resources } });
+    const limitsOf = (asked: Partial<RunResources>): unknown => {
+      const job = { template: withGpu, specification: specification(asked), tensorFlow: {}, queue: null };
+      return jobManifest(job).spec.template.spec.containers[1].resources.limits;
+    };
+    const slice = 'nvidia.com/mig-1g.10gb';
+    expect(limitsOf({ accelerator: slice, acceleratorCount: 1 })).toEqual({ memory: '4Gi', [slice]: '1' });
+    expect(limitsOf({})).toEqual(resources);
+  });
+
   it('tolerates GPU nodes only where it asks for one', () => {
     const keys = (asked?: Partial<RunResources>): unknown =>
       make(specification(asked)).spec.template.spec.tolerations.map(({ key }: { key: string }) => key);

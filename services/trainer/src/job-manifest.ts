@@ -60,10 +60,12 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
     ...(memoryBytes > 0 && { memory: String(memoryBytes) }),
   };
   const { requests = {}, limits = {} } = container.resources ?? {};
+  // A run that names an accelerator gets that one in place of the template's.
+  const kept = accelerator === '' ? (all: Resources) => all : withoutDevices;
   container.resources = {
     ...container.resources,
-    requests: { ...requests, ...asked },
-    limits: { ...limits, ...asked },
+    requests: { ...kept(requests), ...asked },
+    limits: { ...kept(limits), ...asked },
   };
   const environment = environmentOf(tensorFlow, cpuMillis);
   const own = new Set(environment.map(({ name }) => name));
@@ -96,6 +98,13 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
       completions: 1,
     },
   };
+}
+
+type Resources = Readonly<Record<string, string>>;
+
+/** Only what every node has: devices have a vendor's domain in their name. */
+function withoutDevices(resources: Resources): Resources {
+  return Object.fromEntries(Object.entries(resources).filter(([name]) => !name.includes('/')));
 }
 
 /** Whether a Job with the run's name was made for exactly this run. */
