@@ -169,6 +169,10 @@ export async function startProcessNode(plane: ControlPlane, options: ProcessNode
       const renewTime = now().replace('Z', '000Z');
       const lease = { spec: { holderIdentity: name, leaseDurationSeconds: 20, renewTime } };
       await api.patch(`/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/${name}`, lease).catch(() => {});
+      // A node that was not heard of for a while counts as unknown until it says again that it is ready.
+      const lastHeartbeatTime = now();
+      const ready = { type: 'Ready', status: 'True', reason: 'Ready', lastHeartbeatTime };
+      await api.patch(`/api/v1/nodes/${name}/status`, { status: { conditions: [ready] } }).catch(() => {});
       await delay(heartbeatMs, undefined, { signal: ending.signal }).catch(() => {});
     }
   };
