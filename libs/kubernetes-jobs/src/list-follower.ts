@@ -1,6 +1,6 @@
 // Follows a list of the API: reads it whole, then hears of each change, from where it stopped after a lost connection.
 import type { KubernetesListObject, KubernetesObject, Watch } from '@kubernetes/client-node';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import type { KindredError } from '@kindred/errors';
 import { apiError, statusOf } from './api-errors.js';
 
@@ -37,7 +37,9 @@ export function followList<T extends KubernetesObject>(options: ListFollowerOpti
   const run = async (): Promise<void> => {
     let from: string | null = null;
     let failures = 0;
+    const pause = (ms: number) => delay(Math.max(0, ms), undefined, { signal: closing.signal }).catch(() => {});
     while (!closing.signal.aborted) {
+      const began = performance.now();
       try {
         if (from === null) {
           const { items, metadata } = await options.list();
@@ -49,15 +51,17 @@ export function followList<T extends KubernetesObject>(options: ListFollowerOpti
         from = resourceVersion;
         if (opened) failures = 0;
         if (failure !== null) throw failure;
+        // A server that ends each watch at once, or has forgotten what it has just told, is not asked without a pause.
+        await pause(firstPauseMs - (performance.now() - began));
       } catch (thrown) {
         if (closing.signal.aborted) return;
         if (statusOf(thrown) === gone) {
           from = null;
+          await pause(firstPauseMs - (performance.now() - began));
           continue;
         }
         options.onTrouble(apiError(thrown, `watch ${options.path}`));
-        const pause = Math.min(maxPauseMs, firstPauseMs * 2 ** failures++);
-        await delay(pause, undefined, { signal: closing.signal }).catch(() => {});
+        await pause(Math.min(maxPauseMs, firstPauseMs * 2 ** failures++));
       }
     }
   };
@@ -90,17 +94,28 @@ function watchFrom<T extends KubernetesObject>(
     let failure: unknown = null;
     let [opened, over] = [false, false];
     let controller: AbortController | null = null;
-    const stop = (): void => {
-      controller?.abort();
-      end(null);
-    };
-    const end = (error: unknown): void => {
+    let lines = 0;
+    const finish = (error: unknown): void => {
       over = true;
       signal.removeEventListener('abort', stop);
       resolve({ resourceVersion, failure: failure ?? error ?? null, opened });
     };
+    const stop = (): void => {
+      controller?.abort();
+      finish(null);
+    };
+    // The client tells of the end as soon as all bytes are there, and of their last lines, among them a 410, after it.
+    const end = async (error: unknown): Promise<void> => {
+      for (let still = 0; still < 3 && !over;) {
+        const before = lines;
+        await setImmediate();
+        still = lines === before ? still + 1 : 0;
+      }
+      finish(error);
+    };
     const heard = (type: string, object: T & { readonly code?: number }): void => {
       if (over) return;
+      lines++;
       if (type === 'ERROR') {
         failure = { statusCode: object.code ?? gone };
         return;
@@ -111,11 +126,13 @@ function watchFrom<T extends KubernetesObject>(
     };
     const query = { labelSelector, resourceVersion, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
     signal.addEventListener('abort', stop, { once: true });
-    watch.watch(path, query, heard, end).then((made) => {
-      if (over) return made.abort();
-      controller = made;
-      opened = true;
-      onTrouble(null);
-    }, end);
+    watch
+      .watch(path, query, heard, (error) => void end(error))
+      .then((made) => {
+        if (over) return made.abort();
+        controller = made;
+        opened = true;
+        onTrouble(null);
+      }, finish);
   });
 }
