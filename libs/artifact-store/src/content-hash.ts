@@ -2,11 +2,8 @@
 import { createHash } from 'node:crypto';
 import { KindredError, invalidField } from '@kindred/errors';
 import type { PutOptions, ReadOptions } from './artifact-store.js';
-import { createThreadHash } from './hash-thread.js';
 
 const sha256Form = /^[0-9a-f]{64}$/;
-/** From this many bytes on a thread is worth its start, some 30 ms. */
-const longBytes = 2 ** 25;
 
 /** SHA-256 of bytes, lower-case hexadecimal. */
 export function sha256Of(bytes: Uint8Array): string {
@@ -42,29 +39,14 @@ export function isRange({ offset, length }: ReadOptions): boolean {
 }
 
 /**
- * Passes parts on, and at their end checks their hash: of a stream of a known size (bytes; null: not known) that is long,
- * in a thread of its own.
+ * Passes parts on, and at their end checks their hash.
  * @throws KindredError DATA_LOSS when it is not `expected`.
  */
 export async function* verified(
   parts: AsyncIterable<Uint8Array>,
   key: string,
   expected: string,
-  size: number | null = null,
 ): AsyncGenerator<Uint8Array> {
-  if ((size ?? 0) >= longBytes) {
-    const hash = createThreadHash();
-    try {
-      for await (const part of parts) {
-        await hash.update(part);
-        yield part;
-      }
-      checkHash(key, await hash.digest(), expected);
-    } finally {
-      await hash.close();
-    }
-    return;
-  }
   const hash = createHash('sha256');
   for await (const part of parts) {
     hash.update(part);

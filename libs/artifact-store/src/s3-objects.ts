@@ -51,8 +51,7 @@ export async function* readObject(
       throw thrown;
     });
   }
-  if (expected === null) yield* parts;
-  else yield* verified(parts, key, expected, Number(first.headers['content-length'] ?? 0));
+  yield* expected === null ? parts : verified(parts, key, expected);
 }
 
 /** The hash that was kept with an object; null where there is none. */
