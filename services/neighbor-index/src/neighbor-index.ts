@@ -62,7 +62,7 @@ export function createNeighborIndex({
   const aliases = createAliases(disk);
   const isTaken = (name: string): boolean => embedded.list().some((one) => one.name === name);
   const engines: Engine[] = [embedded];
-  if (weaviate !== null) engines.push(createWeaviateEngine({ settings: weaviate, disk, logger, isTaken }));
+  if (weaviate !== null) engines.push(createWeaviateEngine({ settings: weaviate, disk, logger, health, isTaken }));
   const collections = createCollections(engines, aliases, limits);
   const mining = createMining({ store, engine, maxRunning: limits.maxMiningJobs, hold: embedded.quotas.hold });
   const snapshots = createSnapshots(store, embedded);

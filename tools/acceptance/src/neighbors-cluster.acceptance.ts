@@ -1,7 +1,7 @@
 // Collections that Weaviate keeps: three nodes on loopback, replication 3. The conformance suite, one node killed in the middle, migration.
 import { join } from 'node:path';
 import { Engine } from '@kindred/protocol/neighbors';
-import { bytesOf, createLogger } from '@kindred/service-runtime';
+import { HealthDefinition, bytesOf, connect, createLogger } from '@kindred/service-runtime';
 import { goProgram, startWeaviateCluster, temporaryFolder, type WeaviateTestCluster } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKindred } from './kindred-command.js';
@@ -76,6 +76,9 @@ describe.skipIf(binary === null)('three nodes of Weaviate', () => {
     const { nodes, size } = await client().getStats({ collection: 'c-ids' });
     expect(size).toBe(15n);
     expect(nodes.filter((line) => line.includes('HEALTHY')).length).toBe(6);
+    const health = connect(HealthDefinition, { service: 'neighbor-index', address: service.address });
+    expect((await health.client.check({ service: 'collections/c-ids' })).status).toBe(1);
+    health.close();
   });
 
   it('migrates a collection there and back, through a kill of the command', { timeout: 300_000 }, async () => {

@@ -8,6 +8,7 @@ import type { Limits } from '../limits.js';
 import { metrics, watchCollections, type CollectionFigures } from '../metrics.js';
 import type { Disk } from '../storage/disk.js';
 import type { CollectionSummary, Engine } from './engine.js';
+import { healthName } from './health-name.js';
 import { createQuotas, type Quotas, type Usage } from './quotas.js';
 import type { CollectionSpec } from './spec.js';
 
@@ -41,7 +42,6 @@ interface Entry {
 }
 
 const root = 'collections';
-const healthName = (name: string): string => `collections/${name}`;
 /** Of a collection that cannot be read nothing is known. */
 const unknownSpec: CollectionSpec = {
   dimension: 1,

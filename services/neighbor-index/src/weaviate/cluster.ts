@@ -61,8 +61,12 @@ const watchMs = 400;
 /** How often nodes are looked for while none answers. */
 const seekMs = 1_000;
 
-/** Makes the cluster; a node is opened when it is first asked. */
-export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: Logger): WeaviateCluster {
+/** Makes the cluster; a node is opened when it is first asked. `onReachable` is told when the last node is lost, and when one is back. */
+export function createCluster(
+  { nodes, tls, apiKey }: WeaviateSettings,
+  logger: Logger,
+  onReachable: (reachable: boolean) => void,
+): WeaviateCluster {
   const seats: Seat[] = nodes.map((address) => ({
     address,
     node: null,
@@ -91,6 +95,12 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
     maxPauseMs: 1500,
     breakAfter: 1000,
   });
+  const reachable = (): boolean => seats.some(({ down }) => !down);
+  const setDown = (seat: Seat, down: boolean): void => {
+    const before = reachable();
+    seat.down = down;
+    if (reachable() !== before) onReachable(!before);
+  };
   const nameOf = ({ address }: Seat): string => `${address.host}:${address.httpPort}`;
   const open = (seat: Seat): Promise<WeaviateNode> => {
     const opening = (seat.node ??= openWeaviateNode({ ...seat.address, tls, apiKey }));
@@ -103,14 +113,14 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
   /** Its client is closed, so that nothing it still tries to send arrives later, over what was written since. */
   const lose = (seat: Seat, error: KindredError): void => {
     if (!seat.down) logger.warn({ node: nameOf(seat), err: error }, 'a node of Weaviate does not answer');
-    seat.down = true;
+    setDown(seat, true);
     const { node, gone } = seat;
     seat.node = null;
     seat.gone = createGone();
     gone.reject(error);
     void node?.then((opened) => opened.close()).catch(() => {});
     if (seats[current] === seat) current = next(seats, current);
-    if (seats.every(({ down }) => down)) void seek();
+    if (!reachable()) void seek();
   };
   const answers = (seat: Seat): Promise<boolean> =>
     open(seat).then(
@@ -133,11 +143,11 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
   const seek = async (): Promise<void> => {
     if (seeking) return;
     seeking = true;
-    while (!ending.signal.aborted && seats.every(({ down }) => down)) {
+    while (!ending.signal.aborted && !reachable()) {
       await pause(seekMs, ending.signal);
       for (const [i, seat] of seats.entries()) {
         if (ending.signal.aborted || !(await answers(seat))) continue;
-        seat.down = false;
+        setDown(seat, false);
         current = i;
         break;
       }
@@ -154,7 +164,7 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
     working.catch(() => {});
     try {
       const result = await Promise.race([working, gone, cancelled.promise]);
-      seat.down = false;
+      setDown(seat, false);
       return result;
     } catch (thrown) {
       if (isSilent(thrown) && seat.gone.promise === gone) lose(seat, thrown as KindredError);
@@ -185,7 +195,7 @@ export function createCluster({ nodes, tls, apiKey }: WeaviateSettings, logger: 
   return {
     read: through(reads),
     write: through(writes),
-    reachable: () => seats.some(({ down }) => !down),
+    reachable,
     async close() {
       ending.abort();
       await Promise.all(

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CollectionState, Engine } from '@kindred/protocol/neighbors';
+import { HealthDefinition, connect } from '@kindred/service-runtime';
 import { freePort, temporaryFolder } from '@kindred/testing';
 import { expect, it } from 'vitest';
 import { smallSpec } from '../spec/small-collection.js';
@@ -36,6 +37,10 @@ it('serves what does not need the cluster, and says what does', async () => {
       ['here', CollectionState.READY, 1n],
       ['remote', CollectionState.LOADING, 0n],
     ]);
+    const health = connect(HealthDefinition, { service: 'neighbor-index', address: server.address });
+    const serving = async (name: string) => (await health.client.check({ service: `collections/${name}` })).status;
+    expect([await serving('here'), await serving('remote')]).toEqual([1, 2]);
+    health.close();
     await expect(client.count({ collection: 'remote' })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(client.createCollection({ collection: 'remote', config: { dimension: 1 } })).rejects.toMatchObject({
       code: 'ALREADY_EXISTS',

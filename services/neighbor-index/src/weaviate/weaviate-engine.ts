@@ -1,7 +1,8 @@
 // The Weaviate engine: collections that a cluster shards and replicates, behind the same contract as those of this disk.
 import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
-import type { Logger } from '@kindred/service-runtime';
+import type { HealthBoard, Logger } from '@kindred/service-runtime';
 import type { Collection, CollectionSummary, Engine } from '../engine/engine.js';
+import { healthName } from '../engine/health-name.js';
 import type { Disk } from '../storage/disk.js';
 import { classNameOf, classSchema, readClass, type DescribedClass } from './class-schema.js';
 import { createCluster, type WeaviateSettings } from './cluster.js';
@@ -13,6 +14,8 @@ export interface WeaviateEngineParts {
   readonly settings: WeaviateSettings;
   readonly disk: Disk;
   readonly logger: Logger;
+  /** Told of each collection. */
+  readonly health: HealthBoard;
   /** Whether another engine has a collection of this name. */
   readonly isTaken: (name: string) => boolean;
 }
@@ -28,18 +31,25 @@ interface Entry {
 const retryMs = 2_000;
 
 /** Makes the engine; no node is asked before {@link Engine.open}. */
-export function createWeaviateEngine({ settings, disk, logger, isTaken }: WeaviateEngineParts): Engine {
+export function createWeaviateEngine({ settings, disk, logger, health, isTaken }: WeaviateEngineParts): Engine {
   const { prefix, consistency } = settings;
-  const cluster = createCluster(settings, logger);
+  const cluster = createCluster(settings, logger, () => tellHealth());
   const register = createRegister(disk);
   const entries = new Map<string, Entry>();
   const unending = new AbortController();
   let synced = false;
   let retry: NodeJS.Timeout | null = null;
 
+  const tellHealth = (): void => {
+    for (const entry of entries.values())
+      health.set(healthName(entry.described.collection), stateOf(entry) === 'ready');
+  };
+  const stateOf = ({ problem }: Entry): CollectionSummary['state'] =>
+    problem !== '' ? 'damaged' : synced && cluster.reachable() ? 'ready' : 'loading';
   const enter = (described: DescribedClass, problem = ''): Collection => {
     const collection = createWeaviateCollection(described, { cluster, prefix, consistency });
     entries.set(described.collection, { described, collection, problem });
+    tellHealth();
     return collection;
   };
   const save = (): Promise<void> => register.save([...entries.values()].map(({ described }) => described));
@@ -69,12 +79,12 @@ export function createWeaviateEngine({ settings, disk, logger, isTaken }: Weavia
     }
     await save();
     synced = true;
+    tellHealth();
     logger.info({ collections: entries.size }, 'collections of Weaviate found');
   };
-  const summaryOf = ({ described, problem }: Entry): CollectionSummary => {
-    const { collection: name, spec, createTime } = described;
-    const state = problem !== '' ? 'damaged' : synced && cluster.reachable() ? 'ready' : 'loading';
-    return { name, spec, createTime, state, problem };
+  const summaryOf = (entry: Entry): CollectionSummary => {
+    const { collection: name, spec, createTime } = entry.described;
+    return { name, spec, createTime, state: stateOf(entry), problem: entry.problem };
   };
 
   return {
@@ -123,6 +133,7 @@ export function createWeaviateEngine({ settings, disk, logger, isTaken }: Weavia
       if (!entries.has(name)) return;
       await cluster.write((node) => node.deleteClass(classNameOf(prefix, name)), unending.signal);
       entries.delete(name);
+      health.remove(healthName(name));
       await save();
     },
     async close() {
