@@ -1,7 +1,7 @@
 // The main job, through the services' public calls only: train, embed, mine, collect.
 import { readExperiment, type Experiment } from '@kindred/experiment';
 import { isDatasetArtifact } from '@kindred/lineage';
-import { RunState, type Run } from '@kindred/protocol/training';
+import { RunState, type Run, type RunResources } from '@kindred/protocol/training';
 import { datasetReferences } from './dataset-references.js';
 import { embedAndMine, type NeighborResult } from './neighbor-steps.js';
 import type { Session } from './session.js';
@@ -18,6 +18,8 @@ export interface PretextRequest {
     /** Folder of the data sets; empty: the service's first. */
     readonly dataRoot: string;
     readonly seed: bigint;
+    /** What the run asks a cluster for; undefined: what the cluster's template says. */
+    readonly resources?: RunResources | undefined;
   } | null;
 }
 

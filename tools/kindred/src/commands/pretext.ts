@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { KindredError } from '@kindred/errors';
 import { readEnvironment, readExperiment } from '@kindred/experiment';
+import { askedResources, resourceFlags, type ResourceOptions } from '../asked-resources.js';
 import { resumePretext } from '../command-line.js';
 import { runCommand, type GlobalOptions } from '../command-context.js';
 import { assertOneOf, runPretextCommand } from '../pretext-command.js';
@@ -10,9 +11,9 @@ import { resultsFolderFor } from '../results.js';
 import { dataRootOf, newRunId, parseOverrides, parseRunId, parseSeed, readNamedFile } from '../settings.js';
 
 /** What only a new run can be told: a run that goes on keeps what it began with. */
-const settingsOfNewRuns = ['--set', '--data-dir', '--run-id', '--seed'] as const;
+const settingsOfNewRuns = ['--set', '--data-dir', '--run-id', '--seed', ...resourceFlags] as const;
 
-interface PretextOptions extends GlobalOptions {
+interface PretextOptions extends GlobalOptions, ResourceOptions {
   readonly configEnv?: string;
   readonly configExp?: string;
   readonly set: string[];
@@ -33,6 +34,10 @@ export function addPretext(program: Command): void {
     .option('--data-dir <dir>', 'folder of the data set (default: DATA/datasets)')
     .option('--run-id <id>', 'name of the run (default: made from data set and time)')
     .option('--seed <n>', 'seed of all chance', '0')
+    .option('--accelerator <name=count>', 'where runs are Jobs of Kubernetes: e.g. nvidia.com/gpu=1')
+    .option('--cpu <cores>', 'the same: processor cores of the run')
+    .option('--memory-gib <n>', 'the same: its memory')
+    .option('--priority-class <name>', 'the same: its PriorityClass')
     .option('--resume <id>', 'go on with a run that was stopped, instead of --config-exp')
     .addHelpText(
       'after',
@@ -86,7 +91,13 @@ async function requestOf(options: PretextOptions): Promise<{ request: PretextReq
   const overrides = parseOverrides(options.set);
   const { train_db_name: dataset } = readExperiment({ text: experiment, file: options.configExp, overrides });
   const runId = options.runId === undefined ? newRunId(dataset) : parseRunId('--run-id', options.runId);
-  const start = { experiment, overrides, dataRoot: dataRootOf(options.dataDir), seed: parseSeed(options.seed) };
+  const start = {
+    experiment,
+    overrides,
+    dataRoot: dataRootOf(options.dataDir),
+    seed: parseSeed(options.seed),
+    resources: askedResources(options),
+  };
   return { request: { runId, start }, dataset };
 }
 
