@@ -4,6 +4,7 @@ import { invalidField } from '@kindred/errors';
 import {
   defaultServiceAddress,
   fields,
+  memoryOfMachine,
   networkFields,
   readConfig,
   serviceAddressVariable,
@@ -86,7 +87,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 1_000_000).default(512),
     KINDRED_EMBEDDING_MAX_QUEUED_BYTES: fields.integer(1, 2 ** 50).default(256 * 2 ** 20),
     KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
-    KINDRED_EMBEDDING_MODEL_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
+    KINDRED_EMBEDDING_MODEL_BYTES: fields.integer(1, 2 ** 50).default(defaultModelBytes()),
     KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),
     KINDRED_EMBEDDING_PEER_RETRY_MS: fields.integer(0, 600_000).default(3000),
@@ -128,6 +129,11 @@ function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits
     maxCacheBytes: number('CACHE_BYTES'),
     maxJobs: number('MAX_JOBS'),
   };
+}
+
+/** Half of the machine, and what one ResNet-18 for images of 224×224 pixels takes in two instances at the least. */
+function defaultModelBytes(): number {
+  return Math.max(5 * 2 ** 30, Math.floor(memoryOfMachine() / 2));
 }
 
 /**

@@ -131,7 +131,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     const noRoom = (): KindredError =>
       new KindredError(
         'RESOURCE_EXHAUSTED',
-        `model '${name}' is reckoned to take ${bytes} bytes; ${used()} of ${maxBytes} are taken by models in use; unload one, or allow more`,
+        `model '${name}' is reckoned to take ${bytes} bytes; ${used()} of ${maxBytes} are taken by models in use; unload one, allow more, or run fewer instances`,
         { resource: { type: 'model', name }, retryAfterMs: 1000 },
       );
     const inOthers = others.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
