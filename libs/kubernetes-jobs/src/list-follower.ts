@@ -92,7 +92,7 @@ function watchFrom<T extends KubernetesObject>(
   return new Promise((resolve) => {
     let resourceVersion = from;
     let failure: unknown = null;
-    let [opened, over] = [false, false];
+    let [opened, over, ended] = [false, false, false];
     let controller: AbortController | null = null;
     let lines = 0;
     const finish = (error: unknown): void => {
@@ -106,6 +106,7 @@ function watchFrom<T extends KubernetesObject>(
     };
     // The client tells of the end as soon as all bytes are there, and of their last lines, among them a 410, after it.
     const end = async (error: unknown): Promise<void> => {
+      ended = true;
       for (let still = 0; still < 3 && !over;) {
         const before = lines;
         await setImmediate();
@@ -129,7 +130,8 @@ function watchFrom<T extends KubernetesObject>(
     watch
       .watch(path, query, heard, (error) => void end(error))
       .then((made) => {
-        if (over) return made.abort();
+        // The client also resolves where it never got through; the end was told before.
+        if (over || ended) return made.abort();
         controller = made;
         opened = true;
         onTrouble(null);

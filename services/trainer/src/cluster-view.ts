@@ -75,7 +75,10 @@ export function openClusterView(client: Pick<JobClient, 'follow'>): ClusterView 
       [...pods.values()]
         .filter((pod) => pod.jobUid === jobUid)
         .sort((a, b) => (a.createTime < b.createTime ? -1 : a.createTime > b.createTime ? 1 : 0)),
-    take: (job) => put(jobs, job),
+    // What the watch has told of it already is newer.
+    take(job) {
+      if (!jobs.has(job.uid)) put(jobs, job);
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -45,7 +45,7 @@ interface Attended {
 type Ending = (() => Promise<void>) | null;
 
 /** What a run waits for and then has: anything else that the API refuses is the run's end. */
-const passing: readonly string[] = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED'];
+const passing: readonly string[] = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'];
 const firstRetryMs = 1_000;
 const maxRetryMs = 30_000;
 const loggedLines = 20;
@@ -141,12 +141,12 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   const withoutJob = async (run: Attended): Promise<Ending> => {
     const { entry } = run;
     const { specification, work } = entry.record;
-    if (entry.cancelling) return () => endRun(entry, 'cancelled', null);
+    if (entry.cancelling) return cancelled(entry);
     if (Date.now() < run.retryAt || view.trouble !== null) return null;
     try {
       const job = await inOrder(() => makeJob(specification));
-      await remember(run, { job: job.uid, pod: '' });
       view.take(job);
+      await remember(run, { job: job.uid, pod: '' });
       run.retryMs = firstRetryMs;
       if (work !== undefined && work.job !== job.uid) {
         tell(run, "the run's Job was gone; a new one goes on from the last checkpoint");
@@ -172,10 +172,19 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
       return await client.create(specification.runId, jobManifest({ template, specification, tensorFlow, queue }));
     } catch (thrown) {
       const existing = toKindredError(thrown).code === 'ALREADY_EXISTS' ? await client.get(specification.runId) : null;
-      if (existing === null) throw thrown;
+      if (existing === null) throw retriedConflict(thrown);
       if (!isJobOf(existing, specification)) throw otherJob(existing);
       return existing;
     }
+  };
+
+  /** Asks the API itself: a Job may have been made by a call whose answer was lost. */
+  const cancelled = async (entry: RunEntry): Promise<Ending> => {
+    const { specification } = entry.record;
+    const job = await client.get(specification.runId);
+    if (job === null || !isJobOf(job, specification)) return () => endRun(entry, 'cancelled', null);
+    if (!job.deleting) await client.delete(job);
+    return null;
   };
 
   const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
@@ -296,7 +305,15 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     async cancel(entry) {
       entry.cancelling = true;
       const run = attended.get(entry);
-      if (run !== undefined) return run.wake();
+      if (run !== undefined) {
+        // Stored before it is answered: else a service that is restarted would make the Job anew.
+        await exclusively(entry, async () => {
+          const record = { ...entry.record, cancelling: true };
+          await store.saveGoing(record);
+          entry.record = record;
+        });
+        return run.wake();
+      }
       if (entry.record.state === 'paused') await exclusively(entry, () => endRun(entry, 'cancelled', null));
     },
     async clear(entry) {
@@ -323,6 +340,12 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
       await Promise.all(working);
     },
   };
+}
+
+/** A conflict about something else than the name, or with a Job that has just gone: it is tried again. */
+function retriedConflict(thrown: unknown): KindredError {
+  const error = toKindredError(thrown);
+  return error.code === 'ALREADY_EXISTS' ? new KindredError('UNAVAILABLE', error.message, { cause: thrown }) : error;
 }
 
 function otherJob(job: JobState): KindredError {

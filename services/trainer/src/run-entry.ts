@@ -40,7 +40,7 @@ export function createRunEntry({ record, commits, damage }: StoredRun): RunEntry
     commits: commits.map(({ events: _, ...checkpointed }) => checkpointed),
     storedEvents: committed.length,
     losses: 0,
-    cancelling: false,
+    cancelling: record.cancelling === true,
     changing: Promise.resolve(),
   };
 }

@@ -57,6 +57,8 @@ export interface RunRecord {
   readonly tail: readonly RunEvent[];
   /** The Job that works on it, and the pod that was the last to; absent where runs are no Jobs. */
   readonly work?: RunWork;
+  /** Whether it is being cancelled: said once, it holds over a restart of the service. Absent: it is not. */
+  readonly cancelling?: boolean;
 }
 
 /** Who works on a run in a cluster. */

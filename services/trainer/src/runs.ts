@@ -76,6 +76,7 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       tail: [],
       updateTime: new Date().toISOString(),
       work: undefined,
+      cancelling: undefined,
     };
     await queue.clear(entry);
     const stored = await store.loadWhole(runId);

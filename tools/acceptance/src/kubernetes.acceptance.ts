@@ -145,14 +145,21 @@ describe.skipIf(programs === null)('runs as Jobs', () => {
     await expectSame('adopted');
   });
 
-  it('is cancelled with its processes, and resumed from its checkpoint', async () => {
+  it('is cancelled with its processes, over a restart of the trainer, and resumed from its checkpoint', async () => {
     await scene.start('cancelled');
     await untilCommit('cancelled', 2);
     const pod = await runningPod('cancelled');
     const pid = (await nodeOf('cancelled', pod)).pid(pod) ?? 0;
     expect(isAlive(pid)).toBe(true);
     await scene.cancel('cancelled');
-    await scene.untilState('cancelled', [RunState.CANCELLED]);
+    await scene.trainer.kill();
+    await scene.trainer.ready();
+    await until(async () => (await scene.run('cancelled').catch(() => null)) !== null, 'the trainer serves again');
+    expect(
+      await scene.untilState('cancelled', [RunState.CANCELLED, RunState.SUCCEEDED, RunState.FAILED]),
+    ).toMatchObject({
+      state: RunState.CANCELLED,
+    });
     expect(isAlive(pid)).toBe(false);
     await expect(scene.job('cancelled')).rejects.toMatchObject({ status: 404 });
     expect(await scene.pods('cancelled')).toEqual([]);

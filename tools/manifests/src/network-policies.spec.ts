@@ -123,6 +123,10 @@ describe('network policies', () => {
 
   it('let the trainer alone reach the API server', () => {
     const callers = [...arrows('egress')].filter((arrow) => arrow.includes('API server'));
-    expect(callers.sort()).toEqual(['trainer → API server:443', 'trainer → API server:6443']);
+    expect(callers.sort()).toEqual([
+      'trainer → API server:16443',
+      'trainer → API server:443',
+      'trainer → API server:6443',
+    ]);
   });
 });
