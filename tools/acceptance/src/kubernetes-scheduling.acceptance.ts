@@ -70,9 +70,12 @@ describe.skipIf(programs === null)('scheduling of runs', () => {
     expect(await states(runIds)).toEqual([RUNNING, RUNNING, PENDING, PENDING, PENDING]);
     expect([...(await nodesOf('r1')), ...(await nodesOf('r2'))].sort()).toEqual(['gpu-1', 'gpu-2']);
     await scene.cancel('r2');
+    // The GPU is free before the trainer has heard that all of the run is gone.
+    await scene.untilState('r2', [CANCELLED]);
     await scene.untilState('r3', [RUNNING]);
     expect(await states(runIds)).toEqual([RUNNING, CANCELLED, RUNNING, PENDING, PENDING]);
     await scene.cancel('r1');
+    await scene.untilState('r1', [CANCELLED]);
     await scene.untilState('r4', [RUNNING]);
     expect(await states(runIds)).toEqual([CANCELLED, CANCELLED, RUNNING, RUNNING, PENDING]);
   });
