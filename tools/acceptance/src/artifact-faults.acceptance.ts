@@ -9,24 +9,12 @@ import { connect } from '@kindred/service-runtime';
 import { eventContent, goProgram, startS3Server, temporaryFolder, type S3Server } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRestartedService } from './restarted-service.js';
+import { smallSettings } from './small-settings.js';
 import { startToxiproxy, type Toxic, type Toxiproxy } from './toxiproxy.js';
 
 const outageMs = Number(process.env['KINDRED_OUTAGE_MS'] ?? 60_000);
 const runId = 'r1';
-/** Epochs of 8 steps; a checkpoint at every third step, at the best check and at the end. */
-const settings = {
-  epochs: '6',
-  batch_size: '8',
-  log_steps: '1',
-  checkpoint_steps: '3',
-  'model_kwargs.width': '4',
-  'model_kwargs.features_dim': '16',
-  'drawn_kwargs.train_size': '64',
-  'drawn_kwargs.val_size': '32',
-  'augmentation_kwargs.random_resized_crop.size': '16',
-  'transformation_kwargs.crop_size': '16',
-  'optimizer_kwargs.lr': '0.05',
-};
+const settings = { epochs: '6', ...smallSettings };
 /** Steps of the run after which MinIO goes down: one in mid-epoch, one that a checkpoint follows. */
 const downInEpoch = 13;
 const downInCheckpoint = 27;

@@ -9,26 +9,14 @@ import { connect } from '@kindred/service-runtime';
 import { eventContent, temporaryFolder } from '@kindred/testing';
 import { describe, expect, it } from 'vitest';
 import { createRandom, fileAppears, pathAppears } from './instants.js';
+import { smallSettings } from './small-settings.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
 
 const kills = 50;
 const killsPerRun = 9;
 const seed = Number(process.env['KINDRED_KILL_SEED'] ?? 20_26);
 const runId = 'r1';
-/** Epochs of 8 steps; a checkpoint at every third step, at the best check and at the end. */
-const settings = {
-  epochs: '12',
-  batch_size: '8',
-  log_steps: '1',
-  checkpoint_steps: '3',
-  'model_kwargs.width': '4',
-  'model_kwargs.features_dim': '16',
-  'drawn_kwargs.train_size': '64',
-  'drawn_kwargs.val_size': '32',
-  'augmentation_kwargs.random_resized_crop.size': '16',
-  'transformation_kwargs.crop_size': '16',
-  'optimizer_kwargs.lr': '0.05',
-};
+const settings = { epochs: '12', ...smallSettings };
 
 const targets = ['trainer', 'data-augmentation', 'both', 'training process'] as const;
 type Target = (typeof targets)[number];

@@ -10,6 +10,7 @@ import {
 } from '@kindred/protocol/training';
 import { connect } from '@kindred/service-runtime';
 import { readFileSync } from 'node:fs';
+import { smallSettings } from './small-settings.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
 
 /** What the trainer may do in its namespace, and nothing else. */
@@ -72,20 +73,8 @@ export interface StartOptions {
   readonly resources?: Partial<RunResources>;
 }
 
-/** Epochs of 8 steps; a checkpoint at every third step and after each epoch. */
-export const smallRun = {
-  epochs: '20',
-  batch_size: '8',
-  log_steps: '1',
-  checkpoint_steps: '3',
-  'model_kwargs.width': '4',
-  'model_kwargs.features_dim': '16',
-  'drawn_kwargs.train_size': '64',
-  'drawn_kwargs.val_size': '32',
-  'augmentation_kwargs.random_resized_crop.size': '16',
-  'transformation_kwargs.crop_size': '16',
-  'optimizer_kwargs.lr': '0.05',
-};
+/** Settings of all runs. */
+export const smallRun = { epochs: '20', ...smallSettings };
 
 /** The seed of all runs: the same experiment has the same result. */
 export const runSeed = 11n;
