@@ -4,6 +4,7 @@ export { openStore } from './open-store.js';
 export type { OpenStoreOptions } from './open-store.js';
 export { applyRetention } from './retention.js';
 export type { RetentionOptions, RetentionResult, RetentionRule } from './retention.js';
+export { saveFile, writeBlocks } from './save-file.js';
 export { parseStoreLocation } from './store-location.js';
 export type { FolderLocation, S3Location } from './store-location.js';
 export { checkedKey } from './key.js';

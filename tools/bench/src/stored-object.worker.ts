@@ -1,7 +1,7 @@
 // Our side of the suite `artifacts`: one object to the store or back, to and from a file or nothing at all.
-import { open, type FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { KindredError } from '@kindred/errors';
-import { openStore } from '@kindred/artifact-store';
+import { openStore, saveFile } from '@kindred/artifact-store';
 import { serveRounds } from './own-process.js';
 
 /** What a round does. */
@@ -14,8 +14,6 @@ export interface StoredObjectOptions {
 }
 
 const mebibyte = 2 ** 20;
-/** What is written to a file at once. */
-const writeBytes = 2 * mebibyte;
 
 serveRounds<StoredObjectOptions>(async ({ store: name, credentials, work, file }) => {
   const store = await openStore(name, { environment: credentials });
@@ -26,8 +24,7 @@ serveRounds<StoredObjectOptions>(async ({ store: name, credentials, work, file }
       case 'put-made':
         return (await store.put('made', blocks(mebibytes))).size / mebibyte;
       case 'get':
-        await writeParts(file, store.read('ours'));
-        return mebibytes;
+        return (await saveFile(file, store.read('ours'))) / mebibyte;
       case 'get-counted': {
         let size = 0;
         for await (const part of store.read('made')) size += part.length;
@@ -54,37 +51,6 @@ async function* blocksOf(path: string): AsyncGenerator<Uint8Array> {
   } finally {
     await file.close();
   }
-}
-
-/** Writes parts to a file, some mebibytes at a time: while these are written, the next ones come. */
-async function writeParts(path: string, parts: AsyncIterable<Uint8Array>): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    let writing: Promise<unknown> = Promise.resolve();
-    let waiting: Uint8Array[] = [];
-    let bytes = 0;
-    const flush = async (): Promise<void> => {
-      await writing;
-      writing = writeAll(file, waiting, bytes);
-      // Its error is met by whoever waits for it next.
-      writing.catch(() => {});
-      [waiting, bytes] = [[], 0];
-    };
-    for await (const part of parts) {
-      waiting.push(part);
-      bytes += part.length;
-      if (bytes >= writeBytes) await flush();
-    }
-    if (bytes > 0) await flush();
-    await writing;
-  } finally {
-    await file.close();
-  }
-}
-
-async function writeAll(file: FileHandle, parts: readonly Uint8Array[], bytes: number): Promise<void> {
-  const { bytesWritten } = await file.writev(parts);
-  if (bytesWritten !== bytes) throw new KindredError('RESOURCE_EXHAUSTED', `${bytesWritten} of ${bytes} bytes written`);
 }
 
 /** Blocks of a mebibyte, each with its number in it, all in the same memory. */

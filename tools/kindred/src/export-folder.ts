@@ -1,10 +1,10 @@
 // A folder that files are written to for other tools: each whole or not at all, with its size and SHA-256.
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { writeBlocks } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 
 /** A file of the folder. */
@@ -45,24 +45,14 @@ export function createExportFolder(root: string, mayReplace: boolean): ExportFol
     async write(path, content) {
       const part = partOf(path);
       const hash = createHash('sha256');
-      let bytes = 0;
       await mkdir(dirname(part), { recursive: true });
-      try {
-        await pipeline(
-          Readable.from(content instanceof Uint8Array ? [content] : content),
-          async function* (parts: AsyncIterable<Uint8Array>) {
-            for await (const piece of parts) {
-              hash.update(piece);
-              bytes += piece.length;
-              yield piece;
-            }
-          },
-          createWriteStream(part),
-        );
-      } catch (thrown) {
-        await rm(part, { force: true });
-        throw thrown;
-      }
+      const pieces = async function* (): AsyncGenerator<Uint8Array> {
+        for await (const piece of content instanceof Uint8Array ? [content] : content) {
+          hash.update(piece);
+          yield piece;
+        }
+      };
+      const bytes = await writeBlocks(part, pieces());
       written.push({ path, bytes, sha256: hash.digest('hex') });
     },
     async commit() {

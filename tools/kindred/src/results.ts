@@ -1,10 +1,7 @@
 // What the main job leaves: a summary for programs, a table for people, and copies in the reference's results folder.
-import { createWriteStream } from 'node:fs';
-import { access, constants, mkdir, rename } from 'node:fs/promises';
+import { access, constants, mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { openStore } from '@kindred/artifact-store';
+import { openStore, saveFile } from '@kindred/artifact-store';
 import { KindredError } from '@kindred/errors';
 import { datasetBaseName } from '@kindred/lineage';
 import type { Environment } from '@kindred/experiment';
@@ -123,9 +120,7 @@ export async function resultsFolderFor(
 export async function copyResults(result: PretextResult, artifactStore: string, folder: string): Promise<void> {
   const store = await openStore(artifactStore);
   for (const key of artifactKeys(result)) {
-    const path = join(folder, basename(key));
-    await pipeline(Readable.from(store.read(key)), createWriteStream(`${path}.part`));
-    await rename(`${path}.part`, path);
+    await saveFile(join(folder, basename(key)), store.read(key));
   }
 }
 
