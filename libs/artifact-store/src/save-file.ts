@@ -41,15 +41,17 @@ async function writeTo(file: FileHandle, content: AsyncIterable<Uint8Array>): Pr
   // Errors of both are met where they are next waited for.
   let writing: Promise<unknown> = Promise.resolve();
   let syncing: Promise<unknown> = Promise.resolve();
+  // A slow disk is left to it; an error leaves this true, and comes at the end.
+  let isSyncing = false;
   let waiting: Uint8Array[] = [];
   let bytes = 0;
   let total = 0;
   let synced = 0;
   const flush = async (): Promise<void> => {
     await writing;
-    if (total - synced >= syncBytes) {
-      await syncing;
-      syncing = file.datasync();
+    if (total - synced >= syncBytes && !isSyncing) {
+      isSyncing = true;
+      syncing = file.datasync().then(() => (isSyncing = false));
       syncing.catch(() => {});
       synced = total;
     }

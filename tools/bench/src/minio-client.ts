@@ -14,13 +14,16 @@ export interface ClientOptions {
   readonly file: string;
 }
 
-/** The side: a round is one copy; its items are the mebibytes that it was told. */
-export function startClient({ program, server, bucket, work, file }: ClientOptions): Promise<Contestant> {
+/**
+ * The side: a round is one copy; its items are the mebibytes that it was told. One copy comes before the first round, so
+ * that object and file are there to be replaced, as they are on our side.
+ */
+export async function startClient({ program, server, bucket, work, file }: ClientOptions): Promise<Contestant> {
   const object = `peer/${bucket}/theirs`;
   const words = work === 'put' ? [file, object] : [object, file];
   const { AWS_ACCESS_KEY_ID: key, AWS_SECRET_ACCESS_KEY: secret } = server.credentials;
   const environment = { ...process.env, MC_HOST_peer: server.endpoint.replace('://', `://${key}:${secret}@`) };
-  return Promise.resolve({
+  const side: Contestant = {
     versions: {},
     async round(mebibytes) {
       const began = performance.now();
@@ -35,5 +38,7 @@ export function startClient({ program, server, bucket, work, file }: ClientOptio
       return { seconds: (performance.now() - began) / 1000, items: mebibytes, peakMiB: null };
     },
     close: () => Promise.resolve(),
-  });
+  };
+  await side.round(0);
+  return side;
 }
