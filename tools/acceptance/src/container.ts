@@ -54,14 +54,11 @@ export async function readImage(buildah: Buildah, name: string): Promise<Image> 
   return { config: OCIv1.config, layers: OCIv1.rootfs.diff_ids };
 }
 
-/** In a mount and process namespace of its own: `$1` the image's files, `$2` a folder to have inside, `$3` the working folder; then the program. */
+/** In namespaces of its own: the image's files, a folder to have inside at the same path, working folder, user; then settings and program. */
 const inside = `
 set -e
 root=$1 volume=$2 work=$3 user=$4; shift 4
-mkdir -p "$root$volume"
 mount --bind "$root" "$root"
-mount -o remount,bind,ro "$root"
-mount --bind "$volume" "$root$volume"
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/tmp"
@@ -70,6 +67,9 @@ for name in null zero full random urandom; do : > "$root/dev/$name"; mount --bin
 mkdir "$root/dev/shm"
 mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/dev/shm"
 ln -s /proc/self/fd "$root/dev/fd"
+mkdir -p "$root$volume"
+mount --bind "$volume" "$root$volume"
+mount -o remount,bind,ro "$root"
 exec chroot "$root" env -i -C "$work" setpriv --reuid "\${user%:*}" --regid "\${user#*:}" --clear-groups \\
   --no-new-privs --inh-caps=-all --bounding-set=-all env "$@"
 `;

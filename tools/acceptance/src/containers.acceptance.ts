@@ -1,5 +1,5 @@
-// The container images themselves: built by buildah on a Debian made by debootstrap, then run, and the main job walked through them. Runs when it is
-// named (`npm run acceptance -- containers`): minutes of building and gigabytes, which the suite `images` (the same files, as folders) spares.
+// The container images themselves: built by buildah on a Debian made by debootstrap, then run, and the main job walked through them. Runs when it
+// is named (`npm run acceptance -- containers`): minutes of building and gigabytes, which the suite `images`, with the same files as folders, spares.
 import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -20,6 +20,7 @@ const names = Object.keys(services) as ServiceName[];
 const order = ['data-augmentation', 'trainer', 'neighbor-index', 'embedding'] as const;
 /** `cuda`: trainer and embedding with CUDA's libraries, which compute on the CPU where there is no GPU. */
 const cuda = process.env['KINDRED_CONTAINERS'] === 'cuda';
+const hasCuda = (name: ServiceName): boolean => cuda && ['trainer', 'embedding'].includes(name);
 const user = 10_001;
 const buildTimeoutMs = 60 * 60_000;
 
@@ -39,20 +40,27 @@ if (missing.length > 0)
   console.error(`\n!!! containers are neither built nor run here; missing: ${missing.join(', ')}\n`);
 
 describe.skipIf(missing.length > 0)('containers', () => {
-  const volume = temporaryFolder('kindred-containers');
-  // Overlays cannot lie on an overlay: a folder of a plain disk may be named. What is there is used again.
-  const storage = process.env['KINDRED_CONTAINERS_STORAGE'] ?? join(volume, 'images');
+  const folder = temporaryFolder('kindred-containers');
+  const volume = join(folder, 'volume');
+  // Of images in a folder that is named only the missing are built, and all stay.
+  const kept = process.env['KINDRED_CONTAINERS_STORAGE'];
+  const storage = kept ?? join(folder, 'images');
   const buildah = buildahIn(storage);
-  const imageOf = (name: ServiceName): string =>
-    `localhost/kindred/${name}${cuda && ['trainer', 'embedding'].includes(name) ? '-cuda' : ''}:0.1.0`;
+  const imageOf = (name: ServiceName): string => `localhost/kindred/${name}${hasCuda(name) ? '-cuda' : ''}:0.1.0`;
   const images = new Map<ServiceName, { readonly image: Image; readonly files: string }>();
   const working: string[] = [];
   const running = new Map<ServiceName, Container>();
 
   beforeAll(async () => {
-    const cpu = cuda ? ['data-augmentation', 'neighbor-index'] : names;
-    await build(storage, ['--tensorflow', 'cpu', ...cpu]);
-    if (cuda) await build(storage, ['--tensorflow', 'gpu']);
+    mkdirSync(volume);
+    chownSync(volume, user, user);
+    const there = kept === undefined ? '' : await buildah('images', '--json');
+    for (const tensorflow of ['cpu', 'gpu']) {
+      const wanted = names
+        .filter((name) => (hasCuda(name) ? 'gpu' : 'cpu') === tensorflow)
+        .filter((name) => !there.includes(`"${imageOf(name)}"`));
+      if (wanted.length > 0) await build(storage, ['--tensorflow', tensorflow, ...wanted]);
+    }
     for (const name of names) {
       const container = await buildah('from', '--pull-never', imageOf(name));
       working.push(container);
@@ -63,6 +71,8 @@ describe.skipIf(missing.length > 0)('containers', () => {
   afterAll(async () => {
     for (const container of running.values()) await container.stop();
     if (working.length > 0) await buildah('rm', ...working);
+    // buildah has mounted its folder of layers upon itself.
+    if (kept === undefined) spawnSync('umount', [join(storage, 'storage/overlay')]);
   }, 120_000);
 
   it.each(names)(
@@ -100,10 +110,6 @@ describe.skipIf(missing.length > 0)('containers', () => {
       KINDRED_ARTIFACT_STORE: store,
       KINDRED_NEIGHBOR_INDEX_DATA: join(volume, 'collections'),
     };
-    for (const folder of [store, environment['KINDRED_NEIGHBOR_INDEX_DATA']!]) {
-      mkdirSync(folder);
-      chownSync(folder, user, user);
-    }
     for (const name of order) {
       const [port, metricsPort] = [await freePort(), await freePort()];
       const prefix = serviceAddressVariable(name).replace(/_ADDR$/, '');
@@ -118,7 +124,7 @@ describe.skipIf(missing.length > 0)('containers', () => {
       environment[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
       confined(container.pid());
     }
-    const job = startKindred(join(volume, 'data'), ['demo', ...smallRun], environment);
+    const job = startKindred(join(folder, 'data'), ['demo', ...smallRun], environment);
     const said = () => [job.words(), ...[...running].map(([name, one]) => `${name}: ${one.words()}`)].join('\n');
     expect(await job.exit, said()).toBe(0);
     expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
@@ -142,7 +148,8 @@ describe.skipIf(missing.length > 0)('containers', () => {
     }
   });
 
-  it('are the same bytes when they are built again from nothing', { timeout: buildTimeoutMs }, async () => {
+  const again = { timeout: buildTimeoutMs, skip: kept !== undefined };
+  it('are the same bytes when they are built again from nothing', again, async () => {
     const before = await buildah('inspect', '--type', 'image', imageOf('neighbor-index'));
     await build(storage, ['--no-cache', 'neighbor-index']);
     const after = await buildah('inspect', '--type', 'image', imageOf('neighbor-index'));
