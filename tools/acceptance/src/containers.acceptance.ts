@@ -1,11 +1,10 @@
 // The container images themselves: built by buildah on a Debian made by debootstrap, then run, and the main job walked through them. Runs when it
 // is named (`npm run acceptance -- containers`): minutes of building and gigabytes, which the suite `images`, with the same files as folders, spares.
-import { execFile, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { serviceAddressVariable, services, type ServiceName } from '@kindred/service-runtime';
 import { freePort, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +12,6 @@ import { buildahIn, readImage, startContainer, type Container, type Image } from
 import { cudaLibraries, openEach } from './cuda-libraries.js';
 import { startKindred } from './kindred-command.js';
 
-const run = promisify(execFile);
 const checkout = resolve(import.meta.dirname, '../../..');
 const names = Object.keys(services) as ServiceName[];
 /** In the order of who calls whom; embedding and neighbor-index call each other, the latter only when asked for images. */
@@ -160,13 +158,12 @@ describe.skipIf(missing.length > 0)('containers', () => {
   });
 });
 
+/** Builds images, saying so as it goes. */
 async function build(storage: string, words: readonly string[]): Promise<void> {
   const program = join(checkout, 'tools/build/images.mjs');
-  const { stdout } = await run(process.execPath, [program, '--storage', storage, ...words], {
-    cwd: checkout,
-    maxBuffer: 2 ** 26,
-  });
-  process.stderr.write(stdout);
+  const child = spawn(process.execPath, [program, '--storage', storage, ...words], { stdio: ['ignore', 2, 2] });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`tools/build/images.mjs ${words.join(' ')} ended with exit code ${code}`);
 }
 
 /** Resolves when the service says at `/readyz`, as it does to a kubelet's probe, that it is. */
