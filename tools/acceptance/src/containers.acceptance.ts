@@ -10,7 +10,7 @@ import { freePort, temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildahIn, readImage, startContainer, type Container, type Image } from './container.js';
 import { cudaLibraries, openEach } from './cuda-libraries.js';
-import { startKindred } from './kindred-command.js';
+import { walkSmallJob } from './small-job.js';
 
 const checkout = resolve(import.meta.dirname, '../../..');
 const names = Object.keys(services) as ServiceName[];
@@ -21,10 +21,6 @@ const cuda = process.env['KINDRED_CONTAINERS'] === 'cuda';
 const hasCuda = (name: ServiceName): boolean => cuda && ['trainer', 'embedding'].includes(name);
 const user = 10_001;
 const buildTimeoutMs = 60 * 60_000;
-
-const smallRun = [
-  ...['epochs=1', 'batch_size=16', 'model_kwargs.width=4', 'drawn_kwargs.train_size=64', 'drawn_kwargs.val_size=32'],
-].flatMap((setting) => ['--set', setting]);
 
 const missing = [
   ...['buildah', 'debootstrap', 'unshare', 'chroot'].filter(
@@ -123,10 +119,9 @@ describe.skipIf(missing.length > 0)('containers', () => {
       environment[serviceAddressVariable(name)] = `127.0.0.1:${port}`;
       confined(container.pid());
     }
-    const job = startKindred(join(folder, 'data'), ['demo', ...smallRun], environment);
-    const said = () => [job.words(), ...[...running].map(([name, one]) => `${name}: ${one.words()}`)].join('\n');
-    expect(await job.exit, said()).toBe(0);
-    expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
+    await walkSmallJob(folder, environment, () =>
+      [...running].map(([name, one]) => `${name}: ${one.words()}`).join('\n'),
+    );
     expect(statSync(join(store, 'runs')).uid).toBe(user);
     for (const [name, container] of running) expect(await container.stop(), `${name}: ${container.words()}`).toBe(0);
   });

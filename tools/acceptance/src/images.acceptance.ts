@@ -8,7 +8,7 @@ import { pythonWith } from '@kindred/python-environment';
 import { serviceAddressVariable, services, type ServiceName } from '@kindred/service-runtime';
 import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startKindred } from './kindred-command.js';
+import { walkSmallJob } from './small-job.js';
 
 const run = promisify(execFile);
 const checkout = resolve(import.meta.dirname, '../../..');
@@ -16,10 +16,6 @@ const names = Object.keys(services) as ServiceName[];
 const folder = temporaryFolder('kindred-images');
 const rootOf = (name: ServiceName): string => join(folder, name);
 const containerfile = join(checkout, 'deploy/images/Containerfile');
-
-const smallRun = [
-  ...['epochs=1', 'batch_size=16', 'model_kwargs.width=4', 'drawn_kwargs.train_size=64', 'drawn_kwargs.val_size=32'],
-].flatMap((setting) => ['--set', setting]);
 
 interface BillOfMaterials {
   readonly components: readonly { readonly name: string; readonly version: string; readonly purl: string }[];
@@ -93,9 +89,7 @@ describe('images', () => {
         const [message] = (await Promise.race([once(child, 'message'), ended])) as [{ address: string }];
         environment[serviceAddressVariable(name)] = message.address;
       }
-      const job = startKindred(join(folder, 'data'), ['demo', ...smallRun], environment);
-      expect(await job.exit, job.words()).toBe(0);
-      expect(job.lines.at(-1)).toMatchObject({ event: 'summary' });
+      await walkSmallJob(folder, environment);
       expect(existsSync(join(folder, 'store/runs'))).toBe(true);
     });
   });
