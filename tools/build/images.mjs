@@ -80,17 +80,10 @@ function buildImage(service, base, runtimeBase) {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const name = `localhost/kindred/${service}${options.tensorflow === 'gpu' ? '-cuda' : ''}:${version}`;
   const changed = git('status', '--porcelain') === '' ? '' : '-changed';
-  const words = {
-    BASE: base,
-    RUNTIME_BASE: runtimeBase,
-    TENSORFLOW: options.tensorflow,
-    VERSION: version,
-    REVISION: `${git('rev-parse', 'HEAD')}${changed}`,
-    CREATED: git('log', '-1', '--format=%cI'),
-  };
+  const words = { BASE: base, RUNTIME_BASE: runtimeBase, TENSORFLOW: options.tensorflow };
   const started = performance.now();
   const file = join(root, 'deploy/images/Containerfile');
-  const id = buildah(
+  const unlabelled = buildah(
     // Layers of steps, which let the next image begin where this one ends, would keep CUDA's libraries three times more.
     ...[
       'build',
@@ -105,11 +98,28 @@ function buildImage(service, base, runtimeBase) {
     ],
     ...Object.entries(words).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]),
     ...(options['no-cache'] ? ['--no-cache'] : []),
-    ...['--target', service, '--tag', name, root],
-  );
+    ...['--target', service, root],
+  ).trim();
+  const id = label(unlabelled, name, {
+    version,
+    revision: `${git('rev-parse', 'HEAD')}${changed}`,
+    created: git('log', '-1', '--format=%cI'),
+  });
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const [{ size }] = JSON.parse(buildah('images', '--json', '--filter', `reference=${name}`));
-  console.log(`${name}  ${size}  ${seconds} s  ${id.trim()}`);
+  console.log(`${name}  ${size}  ${seconds} s  ${id}`);
+}
+
+/**
+ * Labels an image and names it. In a build of its own: buildah 1.28 takes a label that is made of build arguments from its cache, whatever they are.
+ * @param {string} image @param {string} name @param {Record<string, string>} labels @returns {string} its id
+ */
+function label(image, name, labels) {
+  const text = Object.entries(labels).map(([key, value]) => `LABEL org.opencontainers.image.${key}="${value}"\n`);
+  return withFolder((folder) => {
+    writeFileSync(join(folder, 'Containerfile'), `FROM ${image}\n${text.join('')}`);
+    return buildah('build', '--quiet', '--layers', '--timestamp', '0', '--pull-never', '--tag', name, folder).trim();
+  });
 }
 
 /** Debian by debootstrap, and the same with Node. @returns {[base: string, runtimeBase: string]} */
@@ -178,13 +188,13 @@ function isThere(image) {
   return buildah('images', '--json').includes(`"${image}"`);
 }
 
-/** @param {(folder: string) => void} work */
+/** @template T @param {(folder: string) => T} work @returns {T} */
 function withFolder(work) {
   const folder = mkdtempSync(
     join(options.storage === '' ? tmpdir() : join(resolve(options.storage), 'temporary'), 'kindred-base-'),
   );
   try {
-    work(folder);
+    return work(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
