@@ -1,4 +1,4 @@
-// Threads for searches, all cores; tasks take turns part by part, so that a small one does not wait for a large one.
+// Threads for searches; tasks take turns part by part, so that a small one does not wait for a large one.
 #pragma once
 #include <condition_variable>
 #include <cstddef>

@@ -1,11 +1,11 @@
 // Searches and index builds as promises, on threads of their own; the memory that they read is held until they end.
 #include "vectors.h"
+#include <omp.h>
 #include <algorithm>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include "crc32c.h"
 #include "segment-index.h"
@@ -19,7 +19,8 @@ namespace {
 constexpr int kBuilderNice = 10;
 
 TaskPool &Searchers() {
-  static TaskPool pool(std::max(1u, std::thread::hardware_concurrency()), 0);
+  // As many as OMP_NUM_THREADS says, else a core each: libgomp's number, as for mining.
+  static TaskPool pool(static_cast<size_t>(std::max(1, omp_get_max_threads())), 0);
   return pool;
 }
 

@@ -1,5 +1,6 @@
 // The native part: one addon, compiled by set-up from `../native` into faiss-node's build folder, loaded when it is first needed.
 import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 import { KindredError } from '@kindred/errors';
 
 /** Mining, in the addon. Calls are synchronous and run on all cores. */
@@ -81,6 +82,23 @@ export type FaissAddon = MiningAddon & VectorsAddon;
 
 const file = 'faiss-node/build/Release/kindred-faiss.node';
 let loaded: FaissAddon | null = null;
+
+/**
+ * Threads for searches together, and for mining: whole numbers from 1. To be called in the process' main thread before anything else here is
+ * used. @default the machine's cores, which a container's limit of time does not change. FAILED_PRECONDITION when the addon is loaded already.
+ */
+export function setSearchThreads(threads: number): void {
+  if (!isMainThread || loaded !== null) {
+    throw new KindredError(
+      'FAILED_PRECONDITION',
+      'the number of threads is chosen once, in the main thread, before the addon is loaded',
+    );
+  }
+  // libgomp reads this when it is loaded, and the addon's pool asks libgomp; in the main thread it is the process' environment.
+  process.env.OMP_NUM_THREADS = String(threads);
+  // faiss trains its cells and codes by it.
+  process.env.OPENBLAS_NUM_THREADS ??= String(threads);
+}
 
 /** Loads the addon, once a thread. FAILED_PRECONDITION when that fails. */
 export function loadAddon(): FaissAddon {

@@ -1,4 +1,5 @@
 // Searching, indexes of faiss, and mining: typed arrays in, scores and positions out, off the event loop.
+export { setSearchThreads } from './addons.js';
 export { createFaissEngine } from './faiss-engine.js';
 export type { FaissEngine } from './faiss-engine.js';
 export type { MiningRequest } from './mining.js';

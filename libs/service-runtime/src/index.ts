@@ -12,6 +12,8 @@ export { createHealthBoard, type HealthBoard, type ServerHealth } from './health
 export { currentCall, outlivingCall, type CallScope } from './call-scope.js';
 export { startTelemetry, withSpan, type Telemetry } from './telemetry.js';
 export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';
+export { coresOfMachine } from './cores.js';
+export type { CoresOptions } from './cores.js';
 export { availableMemory, createMemoryBudget, memoryOfMachine } from './memory-budget.js';
 export type { MemoryBudget, MemoryBudgetOptions, MemoryReservation } from './memory-budget.js';
 export { countBuckets, counter, gauge, histogram, secondsBuckets } from './metrics.js';

@@ -1,7 +1,6 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
-import { availableParallelism } from 'node:os';
 import type { ImageDecoderLimits } from '@kindred/datasets';
-import { fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
+import { coresOfMachine, fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
 
 /** Settings of the data-augmentation service. */
 export interface Config {
@@ -39,7 +38,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const values = readConfig(environment, {
     ...network.schema,
     KINDRED_DATA_AUGMENTATION_ROOTS: fields.paths().default(['./kindred-data/datasets']),
-    KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, availableParallelism())),
+    KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, coresOfMachine())),
     // Holds STL-10's training, unlabelled and test images together (3.2 GB).
     KINDRED_DATA_AUGMENTATION_CACHE_BYTES: fields.integer(1, 2 ** 50).default(4 * 2 ** 30),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
@@ -49,7 +48,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     // sharp itself takes no more than 16,383² pixels.
     KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS: fields.integer(1, 268_402_689).default(32 * 2 ** 20),
     KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
-    KINDRED_DATA_AUGMENTATION_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
+    KINDRED_DATA_AUGMENTATION_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, coresOfMachine())),
     KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS: fields.integer(1, 4096).default(16),
   });
   const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;

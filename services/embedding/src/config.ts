@@ -1,7 +1,7 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
-import { availableParallelism } from 'node:os';
 import { invalidField } from '@kindred/errors';
 import {
+  coresOfMachine,
   defaultServiceAddress,
   fields,
   memoryOfMachine,
@@ -73,7 +73,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
     [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
-    KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(availableParallelism()),
+    KINDRED_EMBEDDING_THREADS: fields.integer(1, 256).default(coresOfMachine()),
     KINDRED_EMBEDDING_INSTANCES: fields.integer(1, 64).optional(),
     KINDRED_EMBEDDING_PRELOAD: fields.texts().default([]),
     KINDRED_EMBEDDING_FOLLOW_MS: fields.integer(50, 3_600_000).default(2000),
@@ -86,7 +86,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     // Fewer than one connection may have calls (KINDRED_MAX_CONNECTION_STREAMS): the queue is what callers meet, with a time to come back.
     KINDRED_EMBEDDING_MAX_QUEUED: fields.integer(1, 1_000_000).default(512),
     KINDRED_EMBEDDING_MAX_QUEUED_BYTES: fields.integer(1, 2 ** 50).default(256 * 2 ** 20),
-    KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, availableParallelism())),
+    KINDRED_EMBEDDING_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, coresOfMachine())),
     KINDRED_EMBEDDING_MODEL_BYTES: fields.integer(1, 2 ** 50).default(defaultModelBytes()),
     KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),

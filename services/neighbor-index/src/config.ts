@@ -1,6 +1,7 @@
 // What the environment says to this service; the only reader of `process.env` here.
 import { totalmem } from 'node:os';
 import {
+  coresOfMachine,
   defaultServiceAddress,
   fields,
   networkFields,
@@ -25,6 +26,8 @@ export interface Config {
   readonly growingRows: number;
   /** Cores that building an index may use. */
   readonly buildThreads: number;
+  /** Cores that searches and mining may use. */
+  readonly searchThreads: number;
   /** Where the embedding service is, for SearchByImage. */
   readonly embeddingAddress: string;
   /** The Weaviate cluster; null: none. */
@@ -54,6 +57,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_NEIGHBOR_INDEX_MAX_MINING_JOBS: fields.integer(1, 64).default(4),
     KINDRED_NEIGHBOR_INDEX_GROWING_ROWS: fields.integer(1, 10_000_000).default(defaultMaintenance.growingRows),
     KINDRED_NEIGHBOR_INDEX_BUILD_THREADS: fields.integer(1, 256).default(1),
+    KINDRED_NEIGHBOR_INDEX_SEARCH_THREADS: fields.integer(1, 256).default(Math.min(256, coresOfMachine())),
   });
   const number = (name: string): number =>
     (values as Record<string, unknown>)[`KINDRED_NEIGHBOR_INDEX_${name}`] as number;
@@ -63,6 +67,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     dataFolder: values.KINDRED_NEIGHBOR_INDEX_DATA as string,
     embeddingAddress: (values as Record<string, unknown>)[embedding] as string,
     buildThreads: number('BUILD_THREADS'),
+    searchThreads: number('SEARCH_THREADS'),
     growingRows: number('GROWING_ROWS'),
     weaviate: readWeaviateSettings(values),
     limits: {

@@ -1,6 +1,6 @@
 // The process `neighbor-index`: wiring.
 import { openStore } from '@kindred/artifact-store';
-import { createFaissEngine } from '@kindred/faiss-native';
+import { createFaissEngine, setSearchThreads } from '@kindred/faiss-native';
 import { NeighborIndexServiceDefinition } from '@kindred/protocol/neighbors';
 import { createHealthBoard, createLogger, runMain, startService } from '@kindred/service-runtime';
 import { createNeighborIndex } from './neighbor-index.js';
@@ -12,6 +12,7 @@ import { makeFolderDurably } from './storage/disk.js';
 await runMain('neighbor-index', async () => {
   const logger = createLogger('neighbor-index');
   const config = loadConfig();
+  setSearchThreads(config.searchThreads);
   await makeFolderDurably(config.dataFolder);
   const lock = await lockDataFolder(config.dataFolder);
   const store = await openStore(config.artifactStore, { onNotice: (message) => logger.warn(message) });

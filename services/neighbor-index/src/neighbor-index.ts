@@ -31,7 +31,7 @@ export interface NeighborIndex {
 
 /** What it is made of. */
 export interface NeighborIndexParts {
-  readonly config: Omit<Config, 'network' | 'artifactStore'>;
+  readonly config: Omit<Config, 'network' | 'artifactStore' | 'searchThreads'>;
   readonly store: ArtifactStore;
   readonly engine: FaissEngine;
   readonly logger: Logger;
