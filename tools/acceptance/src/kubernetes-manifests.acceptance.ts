@@ -25,6 +25,7 @@ import {
   settle,
   stateOf,
   watchReady,
+  whyPending,
   type Pod,
 } from './manifest-cluster.js';
 import { buildManifests, overlays, variants } from './manifest-variants.js';
@@ -43,6 +44,12 @@ describe.skipIf(missing)('manifests', () => {
   let definitions: CustomResource[];
   let plane: ControlPlane;
   const build = (name: string): Promise<string> => buildManifests(kustomize ?? '', name, folder);
+  const evict = (pod: string): Promise<unknown> =>
+    plane.api.create(`/api/v1/namespaces/kindred/pods/${pod}/eviction`, {
+      apiVersion: 'policy/v1',
+      kind: 'Eviction',
+      metadata: { name: pod, namespace: 'kindred' },
+    });
   const apply = async (name: string): Promise<void> => {
     await clear(plane);
     await kubectl(plane, ['apply', '--server-side', '-f', '-'], await build(name));
@@ -160,6 +167,42 @@ describe.skipIf(missing)('manifests', () => {
     ).items;
     const pools = claims.flatMap(({ status }) => status?.allocation?.devices.results.map(({ pool }) => pool) ?? []);
     expect(pools).toEqual(['gpu-2', 'gpu-2']);
+
+    // Two of the four cards are left for runs, made from the template as the trainer makes them.
+    const runs = ['run-1', 'run-2', 'run-3'];
+    for (const name of runs)
+      await kubectl(plane, ['create', 'job', name, '-n', 'kindred', '--from=cronjob/training-run']);
+    const running = async (): Promise<Pod[]> =>
+      (await podsOf(plane, byName('training-run'))).filter(({ status }) => status.phase === 'Running');
+    await until(async () => (await running()).length === 2, 'two runs have a card');
+    expect((await running()).map(({ spec }) => spec.nodeName)).toEqual(['gpu-2', 'gpu-2']);
+    const waiting = (await podsOf(plane, byName('training-run'))).filter(({ status }) => status.phase === 'Pending');
+    await until(
+      async () => /cannot allocate all claims/.test(await whyPending(plane, waiting)),
+      'the third waits for one',
+    );
+    expect(await running()).toHaveLength(2);
+    const ended = (await running())[0]!.metadata.labels['batch.kubernetes.io/job-name']!;
+    await kubectl(plane, ['delete', 'job', ended, '-n', 'kindred', '--timeout=60s']);
+    await until(async () => (await running()).length === 2, 'the next run gets the card of the one that has ended');
+    await kubectl(plane, ['delete', 'jobs', '--all', '-n', 'kindred', '--timeout=60s']);
+  });
+
+  it('put the nodes of Weaviate on three machines, and let go of one at a time', async () => {
+    await plane.addNode({ name: 'cpu-3' });
+    await apply('with Weaviate');
+    const ready = async (): Promise<Pod[]> => (await podsOf(plane, byName('weaviate'))).filter(isReady);
+    await until(async () => (await ready()).length === 3, 'three nodes of Weaviate', 120_000);
+    const hosts = (await ready()).map(({ spec }) => spec.nodeName);
+    expect(hosts.sort()).toEqual(['cpu-1', 'cpu-2', 'cpu-3']);
+    // With one machine away there is no place for its node, and the budget keeps the other two.
+    await kubectl(plane, ['cordon', 'cpu-3']);
+    const [away, ...others] = (await ready()).sort(({ spec }) => (spec.nodeName === 'cpu-3' ? -1 : 1));
+    await evict(away!.metadata.name);
+    await until(async () => (await ready()).length === 2, 'one has left');
+    await expect(evict(others[0]!.metadata.name)).rejects.toMatchObject({ status: 429 });
+    await clear(plane);
+    await kubectl(plane, ['delete', 'node', 'cpu-3']);
   });
 
   it.each(['embedding', 'data-augmentation'])(
@@ -197,14 +240,8 @@ describe.skipIf(missing)('manifests', () => {
     // Nowhere to go: the second eviction would leave nobody, and is refused.
     await kubectl(plane, ['cordon', 'cpu-2']);
     const [first, second] = podNames((await podsOf(plane, byName('embedding'))).filter(isReady));
-    const evict = (pod = '') =>
-      plane.api.create(`/api/v1/namespaces/kindred/pods/${pod}/eviction`, {
-        apiVersion: 'policy/v1',
-        kind: 'Eviction',
-        metadata: { name: pod, namespace: 'kindred' },
-      });
-    await evict(first);
-    await expect(evict(second)).rejects.toMatchObject({ status: 429 });
+    await evict(first!);
+    await expect(evict(second!)).rejects.toMatchObject({ status: 429 });
     await kubectl(plane, ['uncordon', 'cpu-1', 'cpu-2']);
     await settle(plane);
   });

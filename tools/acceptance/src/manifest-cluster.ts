@@ -91,7 +91,7 @@ export async function furnish(plane: ControlPlane, definitions: readonly CustomR
       provisioner: 'kubernetes.io/no-provisioner',
       volumeBindingMode: 'WaitForFirstConsumer',
     },
-    ...['one', 'two'].map((name) => ({
+    ...['one', 'two', 'three', 'four', 'five'].map((name) => ({
       apiVersion: 'v1',
       kind: 'PersistentVolume',
       metadata: { name: `disk-${name}` },
@@ -106,6 +106,15 @@ export async function furnish(plane: ControlPlane, definitions: readonly CustomR
   const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
   await kubectl(plane, ['apply', '--server-side', '-f', '-'], list);
   await kubectl(plane, ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+}
+
+/** What the scheduler says about pods that have no node. */
+export async function whyPending(plane: ControlPlane, pods: readonly Pod[]): Promise<string> {
+  const selector = '--field-selector=reason=FailedScheduling';
+  const { stdout } = await kubectl(plane, ['get', 'events', '-n', 'kindred', selector, '-o', 'json']);
+  const { items } = JSON.parse(stdout) as { items: { message: string; involvedObject: { name: string } }[] };
+  const names = new Set(pods.map(({ metadata }) => metadata.name));
+  return items.flatMap(({ message, involvedObject }) => (names.has(involvedObject.name) ? message : [])).join('\n');
 }
 
 /** Everything that a text of manifests names, as the API server has it, without what changes by itself. */

@@ -9,9 +9,10 @@ import { manifestsFolder } from '@kindred/manifests';
 export const variants: Readonly<Record<string, readonly string[]>> = {
   'with MIG': ['nvidia-gpu', 'gpu-mig', 'external-s3', 'network-policies', 'hpa'],
   'with time slices': ['nvidia-gpu', 'gpu-time-slicing', 'external-s3', 'network-policies', 'hpa'],
-  'with DRA': ['nvidia-gpu', 'gpu-dra', 'external-s3', 'network-policies', 'hpa'],
+  'with DRA': ['gpu-dra', 'external-s3', 'network-policies', 'hpa'],
   'with Kueue': ['nvidia-gpu', 'kueue', 'external-s3', 'network-policies'],
   'with KEDA': ['nvidia-gpu', 'keda', 'monitoring', 'external-s3', 'network-policies'],
+  'with Weaviate': ['weaviate', 'minio', 'monitoring', 'network-policies'],
   'with TLS and a gateway': ['tls', 'gateway', 'minio', 'network-policies'],
 };
 

@@ -18,6 +18,12 @@ function readBy(name: ServiceName): Set<string> {
   const own = serviceAddressVariable(name).replace(/_ADDR$/, '');
   return new Set([
     ...texts.flatMap((text) => [...text.matchAll(/\bKINDRED_[A-Z0-9_]+\b/g)].map(([variable]) => variable)),
+    // With a constant of the file before it: `${prefix}_NODES`.
+    ...texts.flatMap((text) => {
+      const prefix = /^const prefix = '(KINDRED_[A-Z0-9_]+)';$/m.exec(text)?.[1];
+      const ends = [...text.matchAll(/`\$\{prefix\}(_[A-Z0-9_]+)`/g)].map(([, end]) => `${prefix}${end}`);
+      return prefix === undefined ? [] : ends;
+    }),
     // Composed from the names of services.
     ...names.map(serviceAddressVariable),
     ...['HOST', 'PORT', 'METRICS_PORT'].map((word) => `${own}_${word}`),

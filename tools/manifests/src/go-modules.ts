@@ -32,8 +32,8 @@ const used = new Set([
   'prometheusrules.monitoring.coreos.com',
 ]);
 
-/** The folder of a module, downloaded first where Go has not cached it (seconds to a minute each). */
-async function moduleFolder(module: string): Promise<string> {
+/** The folder of a Go module, downloaded first where Go has not cached it (seconds to a minute each). */
+export async function moduleFolder(module: string): Promise<string> {
   const { stdout } = await promisify(execFile)('go', ['mod', 'download', '-json', module], {
     env: { ...process.env, GOFLAGS: '' },
   });

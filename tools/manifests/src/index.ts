@@ -1,6 +1,7 @@
 // What the acceptance suite of the manifests shares with the specs here.
-export { customResources, kubernetesApi, kubernetesVersion } from './go-modules.js';
+export { customResources, kubernetesApi, kubernetesVersion, moduleFolder } from './go-modules.js';
 export {
+  checkoutRoot,
   manifestsFolder,
   parseManifests,
   podTemplateOf,

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { services } from '@kindred/service-runtime';
 import { describe, expect, it } from 'vitest';
-import { checkoutRoot, manifestsFolder, readFolder, type Manifest } from './manifest-files.js';
+import { checkoutRoot, manifestsFolder, podTemplateOf, readFolder, type Manifest } from './manifest-files.js';
 
-const policies = ['network-policies', 'minio']
+const policies = ['network-policies', 'minio', 'weaviate']
   .flatMap((name) => [...readFolder(join(manifestsFolder, 'components', name)).values()].flat())
   .filter(({ kind }) => kind === 'NetworkPolicy');
 
@@ -17,6 +17,7 @@ const namesInPicture: Readonly<Record<string, string>> = {
   embedding: 'embedding',
   'neighbor-index': 'index',
   minio: 'store',
+  weaviate: 'weaviate',
   application: 'app',
   operator: 'command',
 };
@@ -84,6 +85,15 @@ function drawnPairs(): Set<string> {
   return pairs;
 }
 
+/** All ports that a node of Weaviate listens on. */
+function portsOfWeaviate(): number[] {
+  const objects = [...readFolder(join(manifestsFolder, 'components/weaviate')).values()].flat();
+  const pod = podTemplateOf(
+    objects.find(({ metadata, kind }) => kind === 'StatefulSet' && metadata.name === 'weaviate')!,
+  )!;
+  return pod.spec.containers[0].ports.map(({ containerPort }: { containerPort: number }) => containerPort);
+}
+
 describe('network policies', () => {
   it('deny everything first', () => {
     const denying = policies.find(({ metadata }) => metadata.name === 'deny-all') as Manifest;
@@ -98,10 +108,11 @@ describe('network policies', () => {
   });
 
   it('open the arrows of ARCHITECTURE.md and no other', () => {
-    const open = [...arrows('ingress'), ...arrows('egress')].map((arrow) => {
-      const [from = '', to = ''] = arrow.replace(/:\d+$/, '').split(' → ');
-      return [namesInPicture[from] ?? 'api', namesInPicture[to] ?? 'api'].sort().join(' – ');
-    });
+    const open = [...arrows('ingress'), ...arrows('egress')]
+      .map((arrow) => arrow.replace(/:\d+$/, '').split(' → ') as [string, string])
+      // Nodes of one cluster among themselves are one box.
+      .filter(([from, to]) => from !== to)
+      .map(([from, to]) => [namesInPicture[from] ?? 'api', namesInPicture[to] ?? 'api'].sort().join(' – '));
     const drawn = drawnPairs();
     expect(drawn.size).toBeGreaterThan(10);
     // Image files are mounted or pushed; nothing is called for them.
@@ -113,12 +124,17 @@ describe('network policies', () => {
     const [ingress, egress] = [arrows('ingress'), arrows('egress')];
     const within = [...ingress].filter((arrow) => !/^(application|operator) →/.test(arrow)).sort();
     expect([...egress].filter((arrow) => !arrow.includes('API server')).sort()).toEqual(within);
-    const ports: Record<string, number> = { minio: 9000 };
-    for (const [name, { port }] of Object.entries(services)) ports[name] = port;
+    const ports: Record<string, number[]> = { minio: [9000], 'neighbor-index → weaviate': [8080, 50051] };
+    for (const [name, { port }] of Object.entries(services)) ports[name] = [port];
+    ports['weaviate → weaviate'] = portsOfWeaviate().filter((port) => ![8080, 50051, 2112].includes(port));
+    const opened = new Map<string, Set<number>>();
     for (const arrow of ingress) {
-      const [, callee = '', port] = /→ (.*):(\d+)$/.exec(arrow) ?? [];
-      expect(Number(port), arrow).toBe(ports[callee]);
+      const [, pair = '', callee = '', port] = /^(.* → (.*)):(\d+)$/.exec(arrow) ?? [];
+      expect(ports[pair] ?? ports[callee], arrow).toContain(Number(port));
+      opened.set(pair, (opened.get(pair) ?? new Set()).add(Number(port)));
     }
+    for (const [pair, found] of opened)
+      expect([...found].sort(), pair).toEqual([...new Set(ports[pair] ?? ports[pair.split(' → ')[1]!])].sort());
   });
 
   it('let the trainer alone reach the API server', () => {

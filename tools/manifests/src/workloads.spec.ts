@@ -135,13 +135,17 @@ describe('workloads', () => {
   it('have room for what they are told to keep in memory and on disk', () => {
     const limits = (name: string) => containerOf(name).resources.limits;
     const number = (name: string, variable: string) => Number(environmentOf(name).get(variable));
-    const threads = [
-      number('data-augmentation', 'KINDRED_DATA_AUGMENTATION_THREADS') / quantity(limits('data-augmentation').cpu),
-      number('embedding', 'KINDRED_EMBEDDING_THREADS') / quantity(limits('embedding').cpu),
-      number('trainer', 'KINDRED_TRAINER_THREADS') / quantity(limits('training-run').cpu),
-    ];
-    // Threads beyond the limit would only be throttled.
-    for (const share of threads) expect(share).toBe(1);
+    // Threads beyond the limit would only be throttled; runs take the trainer's word for theirs.
+    for (const [name, variable] of [
+      ['data-augmentation', 'KINDRED_DATA_AUGMENTATION_THREADS'],
+      ['embedding', 'KINDRED_EMBEDDING_THREADS'],
+      ['embedding', 'KINDRED_EMBEDDING_MAX_DECODING'],
+      ['neighbor-index', 'KINDRED_NEIGHBOR_INDEX_SEARCH_THREADS'],
+    ] as const) {
+      const set = containerOf(name).env.find((one: { name: string }) => one.name === variable);
+      expect(set?.valueFrom, variable).toEqual({ resourceFieldRef: { resource: 'limits.cpu' } });
+    }
+    expect(number('trainer', 'KINDRED_TRAINER_THREADS')).toBe(quantity(limits('training-run').cpu));
     const memory = [
       number('data-augmentation', 'KINDRED_DATA_AUGMENTATION_CACHE_BYTES') /
         quantity(limits('data-augmentation').memory),
