@@ -28,7 +28,7 @@ import {
   whyPending,
   type Pod,
 } from './manifest-cluster.js';
-import { buildManifests, overlays, variants } from './manifest-variants.js';
+import { buildManifests, documented, overlays, variants } from './manifest-variants.js';
 
 const run = promisify(execFile);
 const kustomize = await goProgram('kustomize');
@@ -36,7 +36,7 @@ const kubeconform = await goProgram('kubeconform');
 const kubeScore = await goProgram('kube-score');
 const programs = await controlPlanePrograms();
 const missing = [kustomize, kubeconform, kubeScore, programs].includes(null);
-const names = [...overlays, ...Object.keys(variants)];
+const names = [...overlays, ...Object.keys(variants), ...Object.keys(documented)];
 
 describe.skipIf(missing)('manifests', () => {
   const folder = temporaryFolder('kindred-manifests');
@@ -114,10 +114,22 @@ describe.skipIf(missing)('manifests', () => {
   });
 
   async function fileOf(name: string): Promise<string> {
-    const file = join(folder, `${name.replaceAll(' ', '-')}.yaml`);
+    const file = join(folder, `${name.replaceAll(/[^a-z0-9]+/gi, '-')}.yaml`);
     writeFileSync(file, await build(name));
     return file;
   }
+
+  it('are in docs/kubernetes.md for images, a store of yours, an identity and Weaviate', async () => {
+    expect(Object.keys(documented)).toHaveLength(4);
+    const of = (title: string): Promise<string> => build(`documented: ${title}`);
+    const images = [...(await of('images')).matchAll(/image: (\S+)/g)].map(([, image = '']) => image);
+    expect(images.length).toBeGreaterThanOrEqual(5);
+    for (const image of images) expect(image).toMatch(/^registry\.example\/kindred\//);
+    const own = await of('an S3 server of yours');
+    for (const words of ['endpoint=https://s3.example.internal:9000', 'AWS_CA_BUNDLE', 'cidr: 10.20.0.0/24'])
+      expect(own).toContain(words);
+    expect((await of('an identity')).match(/role-arn: arn:aws:iam/g)).toHaveLength(5);
+  });
 
   it('are what the checks can fail: a field of nobody’s, and a pod that may do more', async () => {
     const manifests = (await build('local')).replaceAll('readOnlyRootFilesystem', 'readOnlyRoot');

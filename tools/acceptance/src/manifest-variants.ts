@@ -1,9 +1,9 @@
-// The overlays, and the cluster's overlay with each component that it only offers, as Kustomize builds them.
+// The overlays, the cluster's overlay with each component that it only offers, and the overlays in docs/kubernetes.md, as Kustomize builds them.
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { manifestsFolder } from '@kindred/manifests';
+import { checkoutRoot, manifestsFolder } from '@kindred/manifests';
 
 /** Components of each variant, beside the base. */
 export const variants: Readonly<Record<string, readonly string[]>> = {
@@ -13,11 +13,21 @@ export const variants: Readonly<Record<string, readonly string[]>> = {
   'with Kueue': ['nvidia-gpu', 'kueue', 'external-s3', 'network-policies'],
   'with KEDA': ['nvidia-gpu', 'keda', 'monitoring', 'external-s3', 'network-policies'],
   'with Weaviate': ['weaviate', 'minio', 'monitoring', 'network-policies'],
+  'with traces': ['minio', 'tracing', 'network-policies'],
   'with TLS and a gateway': ['tls', 'gateway', 'minio', 'network-policies'],
 };
 
 /** Names of the overlays in the checkout. */
 export const overlays: readonly string[] = readdirSync(join(manifestsFolder, 'overlays'));
+
+/** Kustomizations that docs/kubernetes.md writes out, by what their first line says. */
+export const documented: Readonly<Record<string, string>> = Object.fromEntries(
+  [
+    ...readFileSync(join(checkoutRoot, 'docs/kubernetes.md'), 'utf8').matchAll(
+      /```yaml\n(# kustomization\.yaml of your own overlay: (.*)\n[\s\S]*?)```/g,
+    ),
+  ].map(([, text = '', title = '']) => [`documented: ${title}`, text]),
+);
 
 /** Builds an overlay or a variant; `folder` is a scratch folder for the latter's kustomization. @returns YAML */
 export async function buildManifests(kustomize: string, name: string, folder: string): Promise<string> {
@@ -35,6 +45,15 @@ export async function buildManifests(kustomize: string, name: string, folder: st
       ...components.map((component) => `  - ${from}/components/${component}`),
     ];
     writeFileSync(join(path, 'kustomization.yaml'), `${lines.join('\n')}\n`);
+  }
+  const text = documented[name];
+  if (text !== undefined) {
+    path = join(folder, name.replaceAll(/[^a-z0-9]+/gi, '-'));
+    mkdirSync(path, { recursive: true });
+    // There it would lie beside the overlays.
+    const from = relative(path, manifestsFolder);
+    const moved = text.replaceAll('../../components/', `${from}/components/`).replace('[../', `[${from}/overlays/`);
+    writeFileSync(join(path, 'kustomization.yaml'), moved);
   }
   const { stdout } = await promisify(execFile)(kustomize, ['build', path], { maxBuffer: 2 ** 26 });
   return stdout;
