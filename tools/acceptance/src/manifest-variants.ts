@@ -14,7 +14,7 @@ export const variants: Readonly<Record<string, readonly string[]>> = {
   'with KEDA': ['nvidia-gpu', 'keda', 'monitoring', 'external-s3', 'network-policies'],
   'with Weaviate': ['weaviate', 'minio', 'monitoring', 'network-policies'],
   'with traces': ['minio', 'tracing', 'network-policies'],
-  'with TLS and a gateway': ['tls', 'gateway', 'minio', 'network-policies'],
+  'with TLS, tokens and a gateway': ['tls', 'access', 'gateway', 'minio', 'network-policies'],
 };
 
 /** Names of the overlays in the checkout. */

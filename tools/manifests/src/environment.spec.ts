@@ -51,12 +51,13 @@ describe('environment', () => {
     expect(readBy(service)).toContain(variable);
   });
 
-  it('of TLS is what services and their clients read', () => {
-    const text = ['service.yaml', 'training-run.yaml']
-      .map((file) => readFileSync(join(manifestsFolder, 'components/tls', file), 'utf8'))
+  it('of TLS and tokens is what services and their clients read', () => {
+    const text = ['tls', 'access']
+      .flatMap((component) => ['service.yaml', 'training-run.yaml'].map((file) => join(component, file)))
+      .map((file) => readFileSync(join(manifestsFolder, 'components', file), 'utf8'))
       .join('\n');
     const variables = new Set([...text.matchAll(/KINDRED_[A-Z_]+/g)].map(([variable]) => variable));
-    expect(variables.size).toBe(6);
+    expect(variables.size).toBe(8);
     for (const variable of variables) expect(readBy('embedding')).toContain(variable);
   });
 });
