@@ -13,7 +13,7 @@ const others: Readonly<Record<string, string>> = {
   kubelet_volume_stats_available_bytes: 'kubelet',
   kubelet_volume_stats_capacity_bytes: 'kubelet',
   kube_job_status_active: 'kube-state-metrics',
-  kube_job_status_failed: 'kube-state-metrics',
+  kube_job_failed: 'kube-state-metrics',
   kube_job_status_succeeded: 'kube-state-metrics',
   kube_pod_info: 'kube-state-metrics',
   kube_pod_status_phase: 'kube-state-metrics',
