@@ -20,7 +20,10 @@ import { canMakeNetworks, openPodNetwork, startPod, type PodNetwork } from './ma
 import { connectNeighbors, part, range, stream, wholeVectors } from './neighbor-requests.js';
 
 const binary = await goProgram('weaviate');
-if (!canMakeNetworks) process.stderr.write('\n!!! SKIPPED: pods of Weaviate, since only root makes networks\n\n');
+if (!canMakeNetworks)
+  process.stderr.write(
+    '\n!!! SKIPPED: pods of Weaviate: no right to make networks (root, unshare, ip, nsenter, setpriv)\n\n',
+  );
 
 const files = readFolder(join(manifestsFolder, 'components/weaviate'));
 const template = (file: string): PodTemplate =>

@@ -1,6 +1,6 @@
 // Pods of a manifest as plain processes: each in a network of its own with the address and the names that a cluster would give it, with
 // exactly the manifest's environment and arguments, as its user, in a root that it cannot write to. Needs root, for Linux' namespaces.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -39,8 +39,11 @@ interface Variable {
   };
 }
 
-/** Whether this process may make networks. */
-export const canMakeNetworks = process.getuid?.() === 0;
+/** Whether this process may make networks and has the programs for it; not so in most containers. */
+export const canMakeNetworks =
+  process.getuid?.() === 0 &&
+  spawnSync('unshare', ['--net', '--mount', 'sh', '-c', 'command -v ip && command -v nsenter && command -v setpriv'])
+    .status === 0;
 
 const stageScript = String.raw`
 set -eu
