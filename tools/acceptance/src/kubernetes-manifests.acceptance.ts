@@ -122,7 +122,7 @@ describe.skipIf(missing)('manifests', () => {
   it('are in docs/kubernetes.md for images, a store of yours, an identity and Weaviate', async () => {
     expect(Object.keys(documented)).toHaveLength(4);
     const of = (title: string): Promise<string> => build(`documented: ${title}`);
-    const images = [...(await of('images')).matchAll(/image: (\S+)/g)].map(([, image = '']) => image);
+    const images = [...(await of('images')).matchAll(/^ *(?:- )?image: (\S+)$/gm)].map(([, image = '']) => image);
     expect(images.length).toBeGreaterThanOrEqual(5);
     for (const image of images) expect(image).toMatch(/^registry\.example\/kindred\//);
     const own = await of('an S3 server of yours');
