@@ -28,7 +28,7 @@ import {
   whyPending,
   type Pod,
 } from './manifest-cluster.js';
-import { buildManifests, documented, overlays, variants } from './manifest-variants.js';
+import { buildManifests, documented, overlays, requestsOf, variants } from './manifest-variants.js';
 
 const run = promisify(execFile);
 const kustomize = await goProgram('kustomize');
@@ -129,6 +129,18 @@ describe.skipIf(missing)('manifests', () => {
     for (const words of ['endpoint=https://s3.example.internal:9000', 'AWS_CA_BUNDLE', 'cidr: 10.20.0.0/24'])
       expect(own).toContain(words);
     expect((await of('an identity')).match(/role-arn: arn:aws:iam/g)).toHaveLength(5);
+  });
+
+  it.each([
+    ['local', 4, 8],
+    ['gpu-single-node', 8, 16],
+    ['gpu-cluster', 16, 32],
+  ])('of %s fit, with a run, on the %i cores and %i GiB that docs/kubernetes.md says', async (name, cores, gib) => {
+    const [cpu, memory] = requestsOf(parseManifests(await build(name)));
+    expect(cpu).toBeGreaterThan(1.5);
+    // What the cluster itself takes on a node: a core, and 3 GiB.
+    expect(cpu).toBeLessThanOrEqual(cores - 1);
+    expect(memory / 2 ** 30).toBeLessThanOrEqual(gib - 3);
   });
 
   it('are what the checks can fail: a field of nobody’s, and a pod that may do more', async () => {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { checkoutRoot, manifestsFolder } from '@kindred/manifests';
+import { checkoutRoot, manifestsFolder, podTemplateOf, quantity, type Manifest } from '@kindred/manifests';
 
 /** Components of each variant, beside the base. */
 export const variants: Readonly<Record<string, readonly string[]>> = {
@@ -28,6 +28,22 @@ export const documented: Readonly<Record<string, string>> = Object.fromEntries(
     ),
   ].map(([, text = '', title = '']) => [`documented: ${title}`, text]),
 );
+
+/** Cores and bytes that all pods and one run ask for together; autoscalers at their least. */
+export function requestsOf(manifests: readonly Manifest[]): [cpu: number, memory: number] {
+  let [cpu, memory] = [0, 0];
+  for (const manifest of manifests) {
+    const { spec } = podTemplateOf(manifest) ?? {};
+    const { name } = manifest.metadata;
+    const scaler = manifests.find(({ kind, metadata }) => kind === 'HorizontalPodAutoscaler' && metadata.name === name);
+    const replicas = Number(scaler?.spec.minReplicas ?? manifest.spec?.replicas ?? 1);
+    for (const { resources } of spec?.containers ?? []) {
+      cpu += replicas * quantity(resources.requests.cpu);
+      memory += replicas * quantity(resources.requests.memory);
+    }
+  }
+  return [cpu, memory];
+}
 
 /** Builds an overlay or a variant; `folder` is a scratch folder for the latter's kustomization. @returns YAML */
 export async function buildManifests(kustomize: string, name: string, folder: string): Promise<string> {

@@ -9,4 +9,5 @@ export {
   type Manifest,
   type PodTemplate,
 } from './manifest-files.js';
+export { quantity } from './quantities.js';
 export { schemaFilePattern, writeSchemas, type CustomResource, type OpenApi } from './schemas.js';
