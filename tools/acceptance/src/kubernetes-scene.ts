@@ -1,6 +1,7 @@
 // A namespace of a real control plane with a trainer beside it that makes Jobs there, with no more rights than its Role gives.
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { until, type ApiObject, type ControlPlane } from '@kindred/control-plane';
+import { manifestsFolder, parseManifests } from '@kindred/manifests';
 import {
   type RunState,
   TrainingServiceDefinition,
@@ -13,14 +14,11 @@ import { readFileSync } from 'node:fs';
 import { smallSettings } from './small-settings.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
 
-/** What the trainer may do in its namespace, and nothing else. */
-export const trainerRules: readonly Rule[] = [
-  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['create', 'get', 'list', 'watch', 'delete'] },
-  { apiGroups: ['batch'], resources: ['cronjobs'], verbs: ['get'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
-  { apiGroups: [''], resources: ['pods/log'], verbs: ['get'] },
-  { apiGroups: [''], resources: ['events'], verbs: ['list'] },
-];
+/** The manifests of the trainer as they are applied. */
+export const trainerManifests = parseManifests(readFileSync(join(manifestsFolder, 'base/trainer.yaml'), 'utf8'));
+
+/** What the trainer may do in its namespace, and nothing else: the rules of its Role as it is applied. */
+export const trainerRules = trainerManifests.find(({ kind }) => kind === 'Role')?.['rules'] as readonly Rule[];
 
 interface Rule {
   readonly apiGroups: readonly string[];
