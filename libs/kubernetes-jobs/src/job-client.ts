@@ -1,8 +1,8 @@
 // The calls on Jobs, their pods, logs and events that a namespace's Role allows.
-import { BatchV1Api, CoreV1Api, KubeConfig, Watch, loadYaml, type V1Job } from '@kubernetes/client-node';
+import { BatchV1Api, CoreV1Api, Watch, loadYaml, type V1Job } from '@kubernetes/client-node';
 import { readFile } from 'node:fs/promises';
 import { KindredError } from '@kindred/errors';
-import { apiError } from './api-errors.js';
+import { connectApi, orNull, type ApiOptions } from './api-calls.js';
 import { followList, type ListFollower } from './list-follower.js';
 import { jobStateOf, podStateOf, type JobManifest, type JobState, type PodState } from './job-state.js';
 
@@ -40,46 +40,13 @@ export interface JobClient {
   follow(labelSelector: string, listener: JobsListener): ListFollower;
 }
 
-/** How to reach it. */
-export interface JobClientOptions {
-  readonly namespace: string;
-  /** How long a call may take, in milliseconds. @default 15_000 */
-  readonly callMs?: number;
-  /** A kubeconfig's path. @default that of KUBECONFIG, else the service account of the pod that this is */
-  readonly kubeconfig?: string;
-}
-
 /** Makes a client. */
-export function createJobClient({ namespace, callMs = 15_000, kubeconfig }: JobClientOptions): JobClient {
-  const config = new KubeConfig();
-  if (kubeconfig === undefined) config.loadFromDefault();
-  else config.loadFromFile(kubeconfig);
+export function createJobClient(options: ApiOptions): JobClient {
+  const { namespace } = options;
+  const { config, call } = connectApi(options);
   const batch = config.makeApiClient(BatchV1Api);
   const core = config.makeApiClient(CoreV1Api);
   const watch = new Watch(config);
-  const call = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-    const timer = new AbortController();
-    const late = new Promise<never>((_, reject) => {
-      const timeout = setTimeout(() => reject(new Error(`no answer in ${callMs} ms`)), callMs);
-      timer.signal.addEventListener('abort', () => clearTimeout(timeout));
-    });
-    try {
-      return await Promise.race([work(), late]);
-    } catch (thrown) {
-      throw apiError(thrown, what);
-    } finally {
-      timer.abort();
-    }
-  };
-  const orNull = async <T>(work: () => Promise<T>): Promise<T | null> => {
-    try {
-      return await work();
-    } catch (thrown) {
-      if (thrown instanceof KindredError && thrown.code === 'NOT_FOUND') return null;
-      throw thrown;
-    }
-  };
-
   return {
     namespace,
     async create(name, { metadata, spec }) {

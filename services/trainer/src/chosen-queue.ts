@@ -7,14 +7,16 @@ import { createJobQueue } from './job-queue.js';
 import type { RunEndsOptions } from './run-ends.js';
 import { createRunProgress } from './run-progress.js';
 import { createRunQueue, type RunQueue } from './run-queue.js';
+import type { Turn } from './turn.js';
 
 /** The queue that `KINDRED_TRAINER_EXECUTOR` names. */
-export function chosenQueue(config: Config, artifacts: ArtifactStore, ends: RunEndsOptions): RunQueue {
+export function chosenQueue(config: Config, artifacts: ArtifactStore, ends: RunEndsOptions, turn: Turn): RunQueue {
   const { artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs, keepCheckpoints, kubernetes } = config;
   const tensorFlow = tensorFlowOptions(config);
   if (kubernetes !== null) {
     const client = createJobClient(kubernetes);
-    return createJobQueue({ ...ends, ...kubernetes, client, progress: createRunProgress(artifacts), tensorFlow });
+    const progress = createRunProgress(artifacts);
+    return createJobQueue({ ...ends, ...kubernetes, client, progress, tensorFlow, turn });
   }
   const executor = createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs });
   return createRunQueue({ ...ends, executor, tensorFlow, keepCheckpoints });

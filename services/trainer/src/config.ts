@@ -1,5 +1,6 @@
 // The trainer's settings, from the environment. The only reader of `process.env` in this service.
-import { availableParallelism } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { availableParallelism, hostname } from 'node:os';
 import { invalidField } from '@kindred/errors';
 import {
   defaultServiceAddress,
@@ -46,6 +47,10 @@ export interface KubernetesConfig {
   readonly queue: string | null;
   /** How often the progress of a run is read, in milliseconds. */
   readonly pollMs: number;
+  /** Who this trainer is among those of its namespace: the same for a process that takes its place in its pod, else unique. */
+  readonly identity: string;
+  /** How long a trainer that is no longer heard of keeps others from working on its runs, in milliseconds. */
+  readonly leaseMs: number;
 }
 
 /** Settings of a run's pod. */
@@ -104,6 +109,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_TRAINER_JOB_TEMPLATE: fields.text().default('cronjob/training-run'),
     KINDRED_TRAINER_QUEUE: fields.text().optional(),
     KINDRED_TRAINER_POLL_MS: fields.integer(50, 60_000).default(2_000),
+    KINDRED_TRAINER_IDENTITY: fields.text().default(`${hostname()}_${randomUUID()}`),
+    KINDRED_TRAINER_LEASE_MS: fields.integer(3_000, 3_600_000).default(120_000),
   });
   return Object.freeze({
     network: network.read(values),
@@ -139,5 +146,7 @@ function kubernetesConfig(values: Readonly<Record<string, unknown>>): Kubernetes
     jobTemplate,
     queue: (values['KINDRED_TRAINER_QUEUE'] as string | undefined) ?? null,
     pollMs: values['KINDRED_TRAINER_POLL_MS'] as number,
+    identity: values['KINDRED_TRAINER_IDENTITY'] as string,
+    leaseMs: values['KINDRED_TRAINER_LEASE_MS'] as number,
   };
 }

@@ -6,7 +6,7 @@ import type { TrainingServiceImplementation } from '@kindred/protocol/training';
 import { createPlan } from './plan.js';
 import { readResources } from './run-resources.js';
 import type { RunSpecification } from './run.js';
-import type { Runs } from './runs.js';
+import type { RunsInTurn } from './runs-in-turn.js';
 import { toWireDamagedRun, toWireRun, toWireWatched } from './wire.js';
 
 const idForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -15,7 +15,11 @@ const defaultPageSize = 100;
 const maxPageSize = 1000;
 
 /** Makes the handlers over `runs`; `draining` ends watches when the service ends, `inCluster`: runs are Jobs. */
-export function createHandlers(runs: Runs, draining: AbortSignal, inCluster: boolean): TrainingServiceImplementation {
+export function createHandlers(
+  runs: RunsInTurn,
+  draining: AbortSignal,
+  inCluster: boolean,
+): TrainingServiceImplementation {
   return {
     async startRun(request) {
       const specification: RunSpecification = {
@@ -27,30 +31,32 @@ export function createHandlers(runs: Runs, draining: AbortSignal, inCluster: boo
         resources: readResources(request.resources, inCluster),
       };
       createPlan(specification);
-      return { run: toWireRun(await runs.start(specification)) };
+      return { run: toWireRun(await runs.changed().start(specification)) };
     },
     async getRun({ runId }) {
-      const damaged = runs.damaged.find((run) => run.runId === runId);
-      return { run: damaged === undefined ? toWireRun(runs.get(runId)) : toWireDamagedRun(damaged) };
+      const { damaged, get } = runs.seen();
+      const found = damaged.find((run) => run.runId === runId);
+      return { run: found === undefined ? toWireRun(get(runId)) : toWireDamagedRun(found) };
     },
     async listRuns({ pageSize, pageToken }) {
       const size = pageSize === 0 ? defaultPageSize : pageSize;
       if (size > maxPageSize) throw invalidField('page_size', `got ${size}; allowed: at most ${maxPageSize}`);
-      const all = [...runs.list().map(toWireRun), ...runs.damaged.map(toWireDamagedRun)];
+      const { list, damaged } = runs.seen();
+      const all = [...list().map(toWireRun), ...damaged.map(toWireDamagedRun)];
       const first = pageToken === '' ? 0 : all.findIndex(({ runId }) => runId === pageToken);
       if (first < 0) throw invalidField('page_token', `got '${pageToken}'; allowed: next_page_token of a page before`);
       return { runs: all.slice(first, first + size), nextPageToken: all[first + size]?.runId ?? '' };
     },
     async *watchRun({ runId, firstEvent }, { signal }) {
-      for await (const watched of runs.watch(runId, Number(firstEvent), AbortSignal.any([signal, draining]))) {
+      for await (const watched of runs.seen().watch(runId, Number(firstEvent), AbortSignal.any([signal, draining]))) {
         yield toWireWatched(watched);
       }
     },
     async cancelRun({ runId }) {
-      return { run: toWireRun(await runs.cancel(runId)) };
+      return { run: toWireRun(await runs.changed().cancel(runId)) };
     },
     async resumeRun({ runId }) {
-      return { run: toWireRun(await runs.resume(runId)) };
+      return { run: toWireRun(await runs.changed().resume(runId)) };
     },
   };
 }

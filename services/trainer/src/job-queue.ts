@@ -14,6 +14,7 @@ import { exclusively, type RunEntry } from './run-entry.js';
 import { errorOf, type RunOutcome, type RunProgress } from './run-progress.js';
 import { takeProgress, type ProgressSeen } from './progress-reader.js';
 import type { RunQueue } from './run-queue.js';
+import type { Turn } from './turn.js';
 
 /** How runs become Jobs. */
 export interface JobQueueOptions extends RunEndsOptions {
@@ -26,6 +27,8 @@ export interface JobQueueOptions extends RunEndsOptions {
   readonly queue: string | null;
   /** How often the progress of a run is read, in milliseconds. */
   readonly pollMs: number;
+  /** Nothing is done while it is not certainly this trainer's. */
+  readonly turn: Pick<Turn, 'isOurs'>;
 }
 
 /** A run under way. */
@@ -71,8 +74,8 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
       const changed = new Promise<void>((resolve) => (run.wake = resolve));
       const unsubscribe = view.onChange(run.wake);
       try {
-        const end = await step(run);
-        if (end !== null) {
+        const end = options.turn.isOurs ? await step(run) : null;
+        if (end !== null && options.turn.isOurs) {
           await exclusively(entry, async () => {
             await end();
             await options.progress.remove(runId).catch(() => {});

@@ -10,7 +10,9 @@ import { createDatasetPinner } from './pinned-datasets.js';
 import { createRunLineage } from './run-lineage.js';
 import { roles } from './roles.js';
 import { createRunStore } from './run-store.js';
+import { openInTurn } from './runs-in-turn.js';
 import { openRuns } from './runs.js';
+import { onlyTurn, takeTurn } from './turn.js';
 
 await runMain('trainer', async () => {
   const config = loadConfig();
@@ -25,18 +27,25 @@ await runMain('trainer', async () => {
     lineage: createRunLineage(artifacts),
     logger,
   };
-  const runs = await openRuns({
-    ...ends,
-    queue: chosenQueue(config, artifacts, ends),
-    pinDatasets: createDatasetPinner(artifacts),
-    maxPendingRuns: config.maxPendingRuns,
-  });
+  const open = () =>
+    openRuns({
+      ...ends,
+      queue: chosenQueue(config, artifacts, ends, turn),
+      pinDatasets: createDatasetPinner(artifacts),
+      maxPendingRuns: config.maxPendingRuns,
+    });
+  // At once: what it still wrote would be beside what the other one writes.
+  const turn = config.kubernetes === null ? onlyTurn : takeTurn(config.kubernetes, logger, () => process.exit(1));
+  const runs = openInTurn(turn, open);
+  // A start that fails says so before anybody calls; another trainer's end is waited for with the port open.
+  if (config.kubernetes === null) await runs.ready;
   const draining = new AbortController();
   const handlers = createHandlers(runs, draining.signal, config.kubernetes !== null);
   await startService({
     name: 'trainer',
     network: config.network,
     logger,
+    ready: runs.ready,
     register: (registrar) => registrar.add(TrainingServiceDefinition, handlers, roles),
     onDrain: () => draining.abort(),
     onClose: () => runs.close(),

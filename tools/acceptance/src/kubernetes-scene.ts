@@ -9,7 +9,7 @@ import {
   type RunEvent,
   type RunResources,
 } from '@kindred/protocol/training';
-import { connect } from '@kindred/service-runtime';
+import { HealthDefinition, connect } from '@kindred/service-runtime';
 import { readFileSync } from 'node:fs';
 import { smallSettings } from './small-settings.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
@@ -43,11 +43,8 @@ export interface SceneOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** A namespace with a trainer. */
-export interface Scene {
-  readonly namespace: string;
-  readonly store: string;
-  readonly trainer: RestartedService;
+/** What is asked of a trainer at one address. */
+export interface TrainerCalls {
   start(runId: string, options?: StartOptions): Promise<Run>;
   run(runId: string): Promise<Run>;
   cancel(runId: string): Promise<void>;
@@ -58,10 +55,24 @@ export interface Scene {
   untilNotice(runId: string, words: string, ms?: number): Promise<string>;
   /** All events of an ended run. */
   events(runId: string): Promise<RunEvent[]>;
+  /** Whether its health says that it serves. */
+  isServing(): Promise<boolean>;
+  close(): void;
+}
+
+/** A namespace as a trainer needs it. */
+export interface RunsNamespace {
+  readonly namespace: string;
+  readonly store: string;
   job(runId: string): Promise<ApiObject>;
   /** Pods of a run, also those that have ended. */
   pods(runId: string): Promise<ApiObject[]>;
   setRules(rules: readonly Rule[]): Promise<void>;
+}
+
+/** A namespace with a trainer beside it. */
+export interface Scene extends RunsNamespace, Omit<TrainerCalls, 'close' | 'isServing'> {
+  readonly trainer: RestartedService;
   close(): Promise<void>;
 }
 
@@ -84,9 +95,42 @@ export const experiment = readFileSync(experimentFile, 'utf8');
 const trainingRun = resolve(import.meta.dirname, '../../../dist/services/trainer/training-run.js');
 const container = 'training';
 
-/** Makes the namespace and starts the trainer. */
+/** Makes the namespace and starts the trainer as a process beside it. */
 export async function openScene(options: SceneOptions): Promise<Scene> {
+  const furnished = await furnishNamespace(options);
+  const trainer = await startRestartedService('trainer', await trainerEnvironment(options));
+  const { close: disconnect, ...calls } = callTrainer(trainer.address);
+  return {
+    ...furnished,
+    ...calls,
+    trainer,
+    async close() {
+      disconnect();
+      await trainer.stop();
+    },
+  };
+}
+
+/** What a trainer of this namespace is told; it has the rights of its service account. */
+export async function trainerEnvironment(options: SceneOptions): Promise<Record<string, string>> {
   const { plane, namespace, store, augmentationAddress, environment = {} } = options;
+  return {
+    KINDRED_ARTIFACT_STORE: store,
+    KINDRED_DATA_AUGMENTATION_ADDR: augmentationAddress,
+    KINDRED_TRAINER_THREADS: '1',
+    KINDRED_TRAINER_EXECUTOR: 'kubernetes',
+    KINDRED_TRAINER_NAMESPACE: namespace,
+    KINDRED_TRAINER_POLL_MS: '200',
+    // As of a process that is started again in the same pod.
+    KINDRED_TRAINER_IDENTITY: 'the-one-pod',
+    KUBECONFIG: await plane.serviceAccountKubeconfig(namespace, 'trainer'),
+    ...environment,
+  };
+}
+
+/** Makes the namespace with the trainer's account, its Role and the template of runs. */
+export async function furnishNamespace(options: SceneOptions): Promise<RunsNamespace> {
+  const { plane, namespace, store } = options;
   const { api } = plane;
   const batch = `/apis/batch/v1/namespaces/${namespace}`;
   const core = `/api/v1/namespaces/${namespace}`;
@@ -104,17 +148,26 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     metadata: { name: 'training-run' },
     spec: { schedule: '0 0 31 2 *', suspend: true, jobTemplate: jobTemplate(options) },
   });
-  const trainer = await startRestartedService('trainer', {
-    KINDRED_ARTIFACT_STORE: store,
-    KINDRED_DATA_AUGMENTATION_ADDR: augmentationAddress,
-    KINDRED_TRAINER_THREADS: '1',
-    KINDRED_TRAINER_EXECUTOR: 'kubernetes',
-    KINDRED_TRAINER_NAMESPACE: namespace,
-    KINDRED_TRAINER_POLL_MS: '200',
-    KUBECONFIG: await plane.serviceAccountKubeconfig(namespace, 'trainer'),
-    ...environment,
-  });
-  const { client, close } = connect(TrainingServiceDefinition, { service: 'trainer', address: trainer.address });
+  return {
+    namespace,
+    store,
+    job: (runId) => api.get(`${batch}/jobs/${runId}`),
+    async pods(runId) {
+      const { items } = (await api.get(`${core}/pods?labelSelector=kindred.dev/run%3D${runId}`)) as {
+        items: ApiObject[];
+      };
+      return items;
+    },
+    async setRules(rules) {
+      await api.patch(`${rbac}/roles/trainer`, { rules });
+    },
+  };
+}
+
+/** Connects to a trainer. */
+export function callTrainer(address: string): TrainerCalls {
+  const { client, close } = connect(TrainingServiceDefinition, { service: 'trainer', address });
+  const health = connect(HealthDefinition, { service: 'trainer', address });
   const run = async (runId: string): Promise<Run> => {
     const reply = await client.getRun({ runId });
     if (reply.run === undefined) throw new Error(`no run ${runId}`);
@@ -126,9 +179,6 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
       : JSON.stringify({ state: found.state, failure: found.failure, notices: found.notices }, null, 1);
 
   return {
-    namespace,
-    store,
-    trainer,
     async start(runId, { overrides = {}, resources } = {}) {
       const asked = resources === undefined ? undefined : { ...noResources, ...resources };
       const request = { runId, experiment, overrides: { ...smallRun, ...overrides }, seed: runSeed, resources: asked };
@@ -171,19 +221,14 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
       }
       return events;
     },
-    job: (runId) => api.get(`${batch}/jobs/${runId}`),
-    async pods(runId) {
-      const { items } = (await api.get(`${core}/pods?labelSelector=kindred.dev/run%3D${runId}`)) as {
-        items: ApiObject[];
-      };
-      return items;
+    async isServing() {
+      const { status } = await health.client.check({ service: '' });
+      // grpc.health.v1.HealthCheckResponse.ServingStatus.SERVING
+      return status === 1;
     },
-    async setRules(rules) {
-      await api.patch(`${rbac}/roles/trainer`, { rules });
-    },
-    async close() {
+    close() {
       close();
-      await trainer.stop();
+      health.close();
     },
   };
 }

@@ -1,6 +1,5 @@
 // Runs as Jobs on a real control plane: real training processes in the place of containers, judged by the run of a local process.
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -11,11 +10,11 @@ import {
   type ControlPlane,
   type ProcessNode,
 } from '@kindred/control-plane';
-import { RunState, TrainingServiceDefinition, type RunEvent } from '@kindred/protocol/training';
-import { connect } from '@kindred/service-runtime';
-import { eventContent, temporaryFolder } from '@kindred/testing';
+import { RunState } from '@kindred/protocol/training';
+import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { experiment, openScene, runSeed, smallRun, trainerRules, type Scene } from './kubernetes-scene.js';
+import { outcomeOf, undisturbed, type RunOutcome } from './kubernetes-outcome.js';
+import { openScene, trainerRules, type Scene } from './kubernetes-scene.js';
 import { startRestartedService, type RestartedService } from './restarted-service.js';
 
 const programs = await controlPlanePrograms();
@@ -27,7 +26,7 @@ describe.skipIf(programs === null)('runs as Jobs', () => {
   let augmentation: RestartedService;
   let scene: Scene;
   let nodes: ProcessNode[] = [];
-  let expected: Awaited<ReturnType<typeof undisturbed>>;
+  let expected: RunOutcome;
 
   beforeAll(async () => {
     if (programs === null) return;
@@ -285,48 +284,4 @@ const foreignTemplate = {
 
 function isAlive(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
-}
-
-/** All that must be the same in every run. */
-function outcomeOf(store: string, runId: string, events: readonly RunEvent[]) {
-  const runs = join(store, 'runs', runId);
-  // A run's id is part of its events' keys and of the model's origin.
-  const text = JSON.stringify(events.map(eventContent), (_, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
-  const own = text.replaceAll(`runs/${runId}/`, 'runs/RUN/');
-  const last = readdirSync(join(runs, 'checkpoints')).sort().at(-1) ?? '';
-  return {
-    // Without its header, which names the run.
-    weights: sha256(weightsOf(readFileSync(join(runs, 'model.safetensors')))),
-    lastCheckpoint: `${last} ${sha256(readFileSync(join(runs, 'checkpoints', last)))}`,
-    events: JSON.parse(own) as unknown,
-  };
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** The tensors of a safetensors file: what follows its header, whose length is its first 8 bytes. */
-function weightsOf(file: Buffer): Uint8Array {
-  return file.subarray(8 + Number(file.readBigUInt64LE(0)));
-}
-
-/** The same run as a child process of a trainer of its own. */
-async function undisturbed(store: string, augmentationAddress: string) {
-  const trainer = await startRestartedService('trainer', {
-    KINDRED_ARTIFACT_STORE: store,
-    KINDRED_DATA_AUGMENTATION_ADDR: augmentationAddress,
-    KINDRED_TRAINER_THREADS: '1',
-  });
-  const { client, close } = connect(TrainingServiceDefinition, { service: 'trainer', address: trainer.address });
-  await client.startRun({ runId: 'local', experiment, overrides: smallRun, seed: runSeed });
-  const events: RunEvent[] = [];
-  for await (const { content } of client.watchRun({ runId: 'local' })) {
-    if (content?.$case === 'event') events.push(content.value);
-  }
-  close();
-  await trainer.stop();
-  return outcomeOf(store, 'local', events);
 }

@@ -17,6 +17,8 @@ export interface ProcessNode {
   pid(pod: string): number | null;
   /** Ends a pod's process as the kernel does that has no memory left: SIGKILL, and the reason OOMKilled. */
   killForMemory(pod: string): void;
+  /** Hears nothing more of a pod, whose process goes on whatever becomes of its object: as behind a network that is cut. */
+  loseSightOf(pod: string): void;
   /** The machine is gone: its processes are killed, and nobody says so. */
   lose(): Promise<void>;
   /** Ends all of it. */
@@ -51,6 +53,7 @@ export async function startProcessNode(plane: ControlPlane, options: ProcessNode
   const path = process.env['PATH'] ?? '';
   const base = { PATH: path, HOME: process.env['HOME'] ?? '/tmp', ...options.environment };
   const pods = new Map<string, RunningPod>();
+  const unseen = new Set<string>();
   const ending = new AbortController();
   const working = new Set<Promise<void>>();
   const inBackground = (work: Promise<void>): void => {
@@ -136,6 +139,7 @@ export async function startProcessNode(plane: ControlPlane, options: ProcessNode
   };
 
   const sync = (pod: ApiObject): void => {
+    if (unseen.has(pod.metadata.name)) return;
     const running = pods.get(pod.metadata.uid);
     if (pod.metadata.deletionTimestamp !== undefined) {
       if (running === undefined || running.said) inBackground(remove(pod));
@@ -221,6 +225,7 @@ export async function startProcessNode(plane: ControlPlane, options: ProcessNode
       running.reason = 'OOMKilled';
       running.child.kill('SIGKILL');
     },
+    loseSightOf: (pod) => void unseen.add(pod),
     lose: end,
     close: end,
   };

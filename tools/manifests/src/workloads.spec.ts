@@ -214,6 +214,8 @@ describe('the trainer’s Role', () => {
       'pods: get,list,watch',
       'pods/log: get',
       'events: list',
+      'leases: get,update',
+      'leases: create',
     ]);
     expect(all.filter(({ kind }) => /^ClusterRole/.test(kind))).toEqual([]);
     expect(find('RoleBinding', 'trainer')['subjects']).toEqual([{ kind: 'ServiceAccount', name: 'trainer' }]);
