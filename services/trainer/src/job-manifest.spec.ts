@@ -88,6 +88,37 @@ describe("a run's Job", () => {
     expect(limitsOf({})).toEqual(resources);
   });
 
+  it('asks for no accelerator where the run says none, and may not go where they are', () => {
+    const gpu = structuredClone(template) as { spec: { template: { spec: Record<string, unknown> } } };
+    const pod = gpu.spec.template.spec;
+    const resources = {
+      claims: [{ name: 'gpu' }],
+      requests: { cpu: '2' },
+      limits: { cpu: '2', 'nvidia.com/gpu': '1' },
+    };
+    Object.assign(pod, {
+      containers: [{ name: 'training', resources }],
+      resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'one-gpu' }],
+      nodeSelector: { 'nvidia.com/gpu.present': 'true', zone: 'a' },
+      tolerations: [
+        { key: 'team', operator: 'Exists' },
+        { key: 'nvidia.com/gpu', operator: 'Exists' },
+      ],
+      runtimeClassName: 'nvidia',
+    });
+    const made = (asked: Partial<RunResources>) =>
+      jobManifest({ template: gpu, specification: specification(asked), tensorFlow: {}, queue: null }).spec.template
+        .spec;
+    const none = made({ accelerator: 'none' });
+    expect(none.containers[0].resources).toEqual({ requests: { cpu: '2' }, limits: { cpu: '2' } });
+    expect(none.tolerations).toEqual([{ key: 'team', operator: 'Exists' }]);
+    expect(none.nodeSelector).toEqual({ zone: 'a' });
+    expect(none).not.toHaveProperty('resourceClaims');
+    expect(none).not.toHaveProperty('runtimeClassName');
+    // Without a word all of it stays.
+    expect(made({})).toMatchObject({ ...pod, containers: [{ resources }] });
+  });
+
   it('tolerates GPU nodes only where it asks for one', () => {
     const keys = (asked?: Partial<RunResources>): unknown =>
       make(specification(asked)).spec.template.spec.tolerations.map(({ key }: { key: string }) => key);

@@ -6,7 +6,7 @@ import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { trainingExit } from './exit-codes.js';
 import type { RunSpecification } from './run.js';
 import { contentOf } from './run-entry.js';
-import { noResources } from './run-resources.js';
+import { noAccelerator, noResources } from './run-resources.js';
 
 /** Labels of all Jobs of runs and of their pods. */
 export const runLabels = {
@@ -19,6 +19,8 @@ export const runLabel = 'kindred.dev/run';
 const contentLabel = 'kindred.dev/content';
 const queueLabel = 'kueue.x-k8s.io/queue-name';
 const containerName = 'training';
+/** Of the names of NVIDIA's resources, taints and labels. */
+const nvidia = 'nvidia.com/';
 
 /** Pods that end by a fault of their own, before a Job has failed: as often as a local process may be lost. */
 const backoffLimit = 5;
@@ -54,8 +56,9 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
   }
   const labels = { ...runLabels, [runLabel]: specification.runId };
   container.args = [specification.runId];
+  const isNamed = accelerator !== '' && accelerator !== noAccelerator;
   const asked = {
-    ...(accelerator !== '' && { [accelerator]: String(acceleratorCount) }),
+    ...(isNamed && { [accelerator]: String(acceleratorCount) }),
     ...(cpuMillis > 0 && { cpu: `${cpuMillis}m` }),
     ...(memoryBytes > 0 && { memory: String(memoryBytes) }),
   };
@@ -67,10 +70,11 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
     requests: { ...kept(requests), ...asked },
     limits: { ...kept(limits), ...asked },
   };
+  if (accelerator === noAccelerator) leaveDevices(pod, container);
   const environment = environmentOf(tensorFlow, cpuMillis);
   const own = new Set(environment.map(({ name }) => name));
   container.env = [...(container.env ?? []).filter(({ name }: { name: string }) => !own.has(name)), ...environment];
-  if (accelerator.startsWith('nvidia.com/')) {
+  if (accelerator.startsWith(nvidia)) {
     pod.tolerations = [...(pod.tolerations ?? []), { key: 'nvidia.com/gpu', operator: 'Exists', effect: 'NoSchedule' }];
   }
   if (priorityClass !== '') pod.priorityClassName = priorityClass;
@@ -100,6 +104,18 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
   };
 }
 
+/** Takes away what only a pod with a device has: claims (DRA), and what lets or sends it to nodes with GPUs. */
+function leaveDevices(pod: PodSpec, container: PodSpec): void {
+  delete container.resources.claims;
+  delete pod.resourceClaims;
+  if (pod.runtimeClassName === 'nvidia') delete pod.runtimeClassName;
+  if (pod.tolerations !== undefined)
+    pod.tolerations = pod.tolerations.filter(({ key = '' }: { key?: string }) => !key.startsWith(nvidia));
+  if (pod.nodeSelector !== undefined)
+    pod.nodeSelector = Object.fromEntries(Object.entries(pod.nodeSelector).filter(([key]) => !key.startsWith(nvidia)));
+}
+
+type PodSpec = JobManifest['spec'];
 type Resources = Readonly<Record<string, string>>;
 
 /** Only what every node has: devices have a vendor's domain in their name. */

@@ -12,6 +12,9 @@ export const noResources: RunResources = {
   priorityClass: '',
 };
 
+/** In the place of an accelerator: the run trains on CPUs, also where the template asks for a GPU. */
+export const noAccelerator = 'none';
+
 /** An extended resource has a domain, by which it is told from cpu and memory. */
 const resourceForm = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\/[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/;
 const classForm = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -30,15 +33,16 @@ export function readResources(asked: training.RunResources | undefined, inCluste
     );
   }
   const { accelerator, acceleratorCount, cpuMillis, priorityClass } = asked;
-  if (accelerator !== '' && !resourceForm.test(accelerator)) {
+  const isNamed = accelerator !== '' && accelerator !== noAccelerator;
+  if (isNamed && !resourceForm.test(accelerator)) {
     throw invalidField(
       'resources.accelerator',
-      `got '${accelerator}'; allowed: an extended resource, e.g. nvidia.com/gpu`,
+      `got '${accelerator}'; allowed: an extended resource, e.g. nvidia.com/gpu, or ${noAccelerator}`,
     );
   }
-  const allowed = accelerator === '' ? [0, 0] : [1, maxAccelerators];
+  const allowed = isNamed ? [1, maxAccelerators] : [0, 0];
   if (acceleratorCount < (allowed[0] ?? 0) || acceleratorCount > (allowed[1] ?? 0)) {
-    const reason = accelerator === '' ? 'without an accelerator' : `of ${accelerator}`;
+    const reason = isNamed ? `of ${accelerator}` : 'without an accelerator';
     throw invalidField(
       'resources.accelerator_count',
       `got ${acceleratorCount}; allowed: ${allowed.join(' to ')} ${reason}`,

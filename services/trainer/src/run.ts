@@ -32,7 +32,7 @@ export interface RunSpecification {
 
 /** What a run asks a cluster for. Empty and 0: as the template of its Job says. */
 export interface RunResources {
-  /** Name of the extended resource, e.g. `nvidia.com/gpu` or `nvidia.com/mig-1g.10gb`; empty: none. */
+  /** Name of the extended resource, e.g. `nvidia.com/gpu` or `nvidia.com/mig-1g.10gb`; `none`: none, whatever the template has. */
   readonly accelerator: string;
   readonly acceleratorCount: number;
   /** In thousandths of a core. */

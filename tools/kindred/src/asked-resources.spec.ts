@@ -16,6 +16,7 @@ describe('resources that a command asks for', () => {
       memoryBytes: 536_870_912n,
       priorityClass: 'high',
     });
+    expect(askedResources({ accelerator: 'none' })).toMatchObject({ accelerator: 'none', acceleratorCount: 0 });
     expect(askedResources({ cpu: '4' })).toMatchObject({ accelerator: '', acceleratorCount: 0, memoryBytes: 0n });
   });
 

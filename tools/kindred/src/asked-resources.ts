@@ -4,7 +4,7 @@ import type { RunResources } from '@kindred/protocol/training';
 
 /** As the options of a command are read. */
 export interface ResourceOptions {
-  /** `NAME=COUNT`, e.g. `nvidia.com/gpu=1`. */
+  /** `NAME=COUNT`, e.g. `nvidia.com/gpu=1`, or `none`. */
   readonly accelerator?: string;
   /** Cores, fractions allowed. */
   readonly cpu?: string;
@@ -23,9 +23,10 @@ export const resourceFlags = ['--accelerator', '--cpu', '--memory-gib', '--prior
 export function askedResources(options: ResourceOptions): RunResources | undefined {
   const { accelerator, cpu, memoryGib, priorityClass } = options;
   if ([accelerator, cpu, memoryGib, priorityClass].every((option) => option === undefined)) return undefined;
-  const [, name = '', count = '0'] = accelerator === undefined ? [] : (/^([^=]+)=(\d{1,3})$/.exec(accelerator) ?? []);
+  const counted = /^([^=]+)=(\d{1,3})$/.exec(accelerator ?? '') ?? [];
+  const [, name = '', count = '0'] = accelerator === 'none' ? ['', 'none'] : counted;
   if (accelerator !== undefined && name === '') {
-    throw invalidField('--accelerator', `got '${accelerator}'; allowed: NAME=COUNT, e.g. nvidia.com/gpu=1`);
+    throw invalidField('--accelerator', `got '${accelerator}'; allowed: NAME=COUNT, e.g. nvidia.com/gpu=1, or none`);
   }
   return {
     accelerator: name,

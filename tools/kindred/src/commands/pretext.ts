@@ -34,7 +34,7 @@ export function addPretext(program: Command): void {
     .option('--data-dir <dir>', 'folder of the data set (default: DATA/datasets)')
     .option('--run-id <id>', 'name of the run (default: made from data set and time)')
     .option('--seed <n>', 'seed of all chance', '0')
-    .option('--accelerator <name=count>', 'where runs are Jobs of Kubernetes: e.g. nvidia.com/gpu=1')
+    .option('--accelerator <name=count>', 'where runs are Jobs of Kubernetes: e.g. nvidia.com/gpu=1, or none')
     .option('--cpu <cores>', 'the same: processor cores of the run')
     .option('--memory-gib <n>', 'the same: its memory')
     .option('--priority-class <name>', 'the same: its PriorityClass')
