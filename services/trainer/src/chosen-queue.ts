@@ -16,7 +16,8 @@ export function chosenQueue(config: Config, artifacts: ArtifactStore, ends: RunE
   if (kubernetes !== null) {
     const client = createJobClient(kubernetes);
     const progress = createRunProgress(artifacts);
-    return createJobQueue({ ...ends, ...kubernetes, client, progress, tensorFlow, turn });
+    const settings = { keepCheckpoints, dataRetryMs, storeRetryMs };
+    return createJobQueue({ ...ends, ...kubernetes, client, progress, tensorFlow, turn, settings });
   }
   const executor = createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs });
   return createRunQueue({ ...ends, executor, tensorFlow, keepCheckpoints });

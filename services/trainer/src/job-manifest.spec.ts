@@ -38,8 +38,15 @@ const template = {
     },
   },
 };
+const settings = { keepCheckpoints: 7, dataRetryMs: 8, storeRetryMs: 9 };
 const make = (asked: RunSpecification, queue: string | null = null) =>
-  jobManifest({ template, specification: asked, tensorFlow: { intraOpThreads: 4, xla: true, tf32: false }, queue });
+  jobManifest({
+    template,
+    specification: asked,
+    tensorFlow: { intraOpThreads: 4, xla: true, tf32: false },
+    queue,
+    settings,
+  });
 const stateOf = (labels: Readonly<Record<string, string>>): JobState => ({
   name: 'r1',
   uid: 'u',
@@ -69,6 +76,9 @@ describe("a run's Job", () => {
       KINDRED_TRAINER_THREADS: '3',
       KINDRED_TRAINER_XLA: '1',
       KINDRED_TRAINER_TF32: '0',
+      KINDRED_TRAINER_KEEP_CHECKPOINTS: '7',
+      KINDRED_TRAINER_DATA_RETRY_MS: '8',
+      KINDRED_TRAINER_STORE_RETRY_MS: '9',
     });
     expect(training.env.filter(({ name }: { name: string }) => name === 'KINDRED_TRAINER_THREADS')).toHaveLength(1);
     expect(spec.template.metadata.labels).toMatchObject({ team: 'a', 'kindred.dev/run': 'r1' });
@@ -80,7 +90,7 @@ describe("a run's Job", () => {
     const resources = { memory: '4Gi', 'nvidia.com/gpu': '1' };
     Object.assign(withGpu.spec.template.spec.containers[1] ?? {}, { resources: { limits: resources } });
     const limitsOf = (asked: Partial<RunResources>): unknown => {
-      const job = { template: withGpu, specification: specification(asked), tensorFlow: {}, queue: null };
+      const job = { template: withGpu, specification: specification(asked), tensorFlow: {}, queue: null, settings };
       return jobManifest(job).spec.template.spec.containers[1].resources.limits;
     };
     const slice = 'nvidia.com/mig-1g.10gb';
@@ -107,8 +117,8 @@ describe("a run's Job", () => {
       runtimeClassName: 'nvidia',
     });
     const made = (asked: Partial<RunResources>) =>
-      jobManifest({ template: gpu, specification: specification(asked), tensorFlow: {}, queue: null }).spec.template
-        .spec;
+      jobManifest({ template: gpu, specification: specification(asked), tensorFlow: {}, queue: null, settings }).spec
+        .template.spec;
     const none = made({ accelerator: 'none' });
     expect(none.containers[0].resources).toEqual({ requests: { cpu: '2' }, limits: { cpu: '2' } });
     expect(none.tolerations).toEqual([{ key: 'team', operator: 'Exists' }]);
@@ -135,7 +145,8 @@ describe("a run's Job", () => {
     const own = { ...template, spec: { ...template.spec, backoffLimit: 0 } };
     const tensorFlow = { intraOpThreads: 1 };
     expect(
-      jobManifest({ template: own, specification: specification(), tensorFlow, queue: null }).spec.backoffLimit,
+      jobManifest({ template: own, specification: specification(), tensorFlow, queue: null, settings }).spec
+        .backoffLimit,
     ).toBe(0);
   });
 
@@ -150,7 +161,13 @@ describe("a run's Job", () => {
 
   it('needs a container of that name', () => {
     const other = { spec: { template: { spec: { containers: [{ name: 'main' }] } } } };
-    const options = { template: other, specification: specification(), tensorFlow: { intraOpThreads: 1 }, queue: null };
+    const options = {
+      template: other,
+      specification: specification(),
+      tensorFlow: { intraOpThreads: 1 },
+      queue: null,
+      settings,
+    };
     expect(() => jobManifest(options)).toThrow(expect.objectContaining({ code: 'FAILED_PRECONDITION' }) as Error);
   });
 });

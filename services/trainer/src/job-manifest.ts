@@ -5,6 +5,7 @@ import type { JobManifest, JobState } from '@kindred/kubernetes-jobs';
 import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { trainingExit } from './exit-codes.js';
 import type { RunSpecification } from './run.js';
+import type { TrainingRunConfig } from './config.js';
 import { contentOf } from './run-entry.js';
 import { noAccelerator, noResources } from './run-resources.js';
 
@@ -34,14 +35,20 @@ export interface JobManifestOptions {
   readonly tensorFlow: TensorFlowOptions;
   /** Queue of Kueue; null: none. */
   readonly queue: string | null;
+  /** What the trainer is told and its runs' pods go by. */
+  readonly settings: RunSettings;
 }
 
+/** Settings that a run's pod has from its trainer. */
+export type RunSettings = Pick<TrainingRunConfig, 'keepCheckpoints' | 'dataRetryMs' | 'storeRetryMs'>;
+
 /**
- * The Job of a run. The template decides on everything but: labels, the container's arguments, what the run asks for, what
- * decides on the bits of its result, and (where the template has none) how its pods' failures are judged.
+ * The Job of a run. The template decides on everything but: labels, the container's arguments, what the run asks for, the trainer's
+ * settings (what decides on the bits of the result, checkpoints, retries), and (where the template has none) how its pods' failures are judged.
  * @throws KindredError FAILED_PRECONDITION when the template has no container `training`
  */
-export function jobManifest({ template, specification, tensorFlow, queue }: JobManifestOptions): JobManifest {
+export function jobManifest(options: JobManifestOptions): JobManifest {
+  const { template, specification, tensorFlow, queue, settings } = options;
   const { accelerator, acceleratorCount, cpuMillis, memoryBytes, priorityClass } =
     specification.resources ?? noResources;
   const { metadata, spec } = structuredClone(template);
@@ -71,7 +78,7 @@ export function jobManifest({ template, specification, tensorFlow, queue }: JobM
     limits: { ...kept(limits), ...asked },
   };
   if (accelerator === noAccelerator) leaveDevices(pod, container);
-  const environment = environmentOf(tensorFlow, cpuMillis);
+  const environment = environmentOf(tensorFlow, cpuMillis, settings);
   const own = new Set(environment.map(({ name }) => name));
   container.env = [...(container.env ?? []).filter(({ name }: { name: string }) => !own.has(name)), ...environment];
   if (accelerator.startsWith(nvidia)) {
@@ -139,7 +146,7 @@ const failurePolicy = {
   ],
 };
 
-function environmentOf({ intraOpThreads, xla, tf32 }: TensorFlowOptions, cpuMillis: number) {
+function environmentOf({ intraOpThreads, xla, tf32 }: TensorFlowOptions, cpuMillis: number, settings: RunSettings) {
   const flag = (on: boolean | undefined): string => (on === true ? '1' : '0');
   const threads = cpuMillis > 0 ? Math.ceil(cpuMillis / 1000) : (intraOpThreads ?? 1);
   const field = (fieldPath: string) => ({ fieldRef: { fieldPath } });
@@ -147,6 +154,9 @@ function environmentOf({ intraOpThreads, xla, tf32 }: TensorFlowOptions, cpuMill
     { name: 'KINDRED_TRAINER_THREADS', value: String(threads) },
     { name: 'KINDRED_TRAINER_XLA', value: flag(xla) },
     { name: 'KINDRED_TRAINER_TF32', value: flag(tf32) },
+    { name: 'KINDRED_TRAINER_KEEP_CHECKPOINTS', value: String(settings.keepCheckpoints) },
+    { name: 'KINDRED_TRAINER_DATA_RETRY_MS', value: String(settings.dataRetryMs) },
+    { name: 'KINDRED_TRAINER_STORE_RETRY_MS', value: String(settings.storeRetryMs) },
     { name: 'KINDRED_JOB_UID', valueFrom: field("metadata.labels['batch.kubernetes.io/controller-uid']") },
     { name: 'KINDRED_POD_UID', valueFrom: field('metadata.uid') },
   ];

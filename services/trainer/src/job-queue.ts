@@ -6,7 +6,7 @@ import { KindredError, toKindredError } from '@kindred/errors';
 import type { JobClient, JobState, PodState } from '@kindred/kubernetes-jobs';
 import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { openClusterView, type ClusterView } from './cluster-view.js';
-import { isJobOf, jobManifest } from './job-manifest.js';
+import { isJobOf, jobManifest, type RunSettings } from './job-manifest.js';
 import { endOfPod, waitingReason } from './pod-words.js';
 import type { RunWork } from './run.js';
 import { createRunEnds, type RunEndsOptions } from './run-ends.js';
@@ -27,6 +27,8 @@ export interface JobQueueOptions extends RunEndsOptions {
   readonly queue: string | null;
   /** How often the progress of a run is read, in milliseconds. */
   readonly pollMs: number;
+  /** What the runs' pods are told. */
+  readonly settings: RunSettings;
   /** Nothing is done while it is not certainly this trainer's. */
   readonly turn: Pick<Turn, 'isOurs'>;
 }
@@ -169,10 +171,13 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   };
 
   const makeJob = async (specification: RunEntry['record']['specification']): Promise<JobState> => {
-    const { tensorFlow, queue, jobTemplate } = options;
+    const { tensorFlow, queue, jobTemplate, settings } = options;
     const template = await client.readTemplate(jobTemplate);
     try {
-      return await client.create(specification.runId, jobManifest({ template, specification, tensorFlow, queue }));
+      return await client.create(
+        specification.runId,
+        jobManifest({ template, specification, tensorFlow, queue, settings }),
+      );
     } catch (thrown) {
       const existing = toKindredError(thrown).code === 'ALREADY_EXISTS' ? await client.get(specification.runId) : null;
       if (existing === null) throw retriedConflict(thrown);
