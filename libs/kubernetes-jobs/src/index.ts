@@ -1,6 +1,6 @@
 // Jobs of a Kubernetes namespace, and a Lease that says which process cares for them. The one library that imports @kubernetes/client-node.
 export { createJobClient } from './job-client.js';
-export type { JobClient, JobsListener } from './job-client.js';
+export type { JobClient, JobWarning, JobsListener } from './job-client.js';
 export type { ApiOptions } from './api-calls.js';
 export { createLeaseCalls } from './lease-calls.js';
 export { holdLease } from './lease.js';

@@ -59,6 +59,9 @@ describe('client of Jobs', () => {
     onPodGone: ({ uid }) => told(`pod gone ${uid}`),
     onJobs: (all) => told(`jobs ${all.map(({ name }) => name).join(',')}`),
     onPods: () => {},
+    onWarning: ({ name, words }) => told(`warning ${name} ${words}`),
+    onWarnings: (all) => all.forEach(({ name, words }) => told(`warning ${name} ${words}`)),
+    onWarningGone: () => {},
     onTrouble: (error) => told(error === null ? 'well' : error.code),
   });
   const followUntil = (client: { follow(s: string, l: JobsListener): ListFollower }, last: string) =>
@@ -100,6 +103,38 @@ describe('client of Jobs', () => {
     const words = await followUntil(client, 'gone u3');
     expect(words.filter((word) => word !== 'well')).toEqual(['jobs first', 'job second', 'jobs third', 'gone u3']);
     expect(asked).toEqual(['10', '20', '40']);
+  });
+
+  it('hears of warnings about Jobs by one watch for all, the latest last', async () => {
+    const asked: string[] = [];
+    const event = (message: string, lastTimestamp: string) => ({
+      metadata: { uid: message },
+      involvedObject: { kind: 'Job', name: 'r', uid: 'u' },
+      ...{ type: 'Warning', reason: 'FailedCreate', message, lastTimestamp },
+    });
+    const client = await open('warnings', (_, response, { pathname, searchParams }) => {
+      const isWatch = searchParams.get('watch') !== null;
+      if (!pathname.endsWith('/events')) {
+        if (isWatch) response.writeHead(200).flushHeaders();
+        else say(response, 200, { items: [], metadata: { resourceVersion: '1' } });
+        return;
+      }
+      asked.push(`${isWatch ? 'watch' : 'list'} ${searchParams.get('fieldSelector')}`);
+      if (!isWatch) {
+        const items = [event('newer', '2026-01-01T00:00:02Z'), event('older', '2026-01-01T00:00:01Z')];
+        return say(response, 200, { items, metadata: { resourceVersion: '5' } });
+      }
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write(`${JSON.stringify({ type: 'ADDED', object: event('last', '2026-01-01T00:00:03Z') })}\n`);
+    });
+    const words = await followUntil(client, 'warning r FailedCreate: last');
+    expect(words.filter((word) => word.startsWith('warning')).map((word) => word.split(': ')[1])).toEqual([
+      'older',
+      'newer',
+      'last',
+    ]);
+    const selector = 'involvedObject.kind=Job,type=Warning';
+    expect(asked).toEqual([`list ${selector}`, `watch ${selector}`]);
   });
 
   it('tells of an API that refuses, and that all is well again', async () => {

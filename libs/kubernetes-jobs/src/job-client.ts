@@ -1,10 +1,20 @@
 // The calls on Jobs, their pods, logs and events that a namespace's Role allows.
-import { BatchV1Api, CoreV1Api, Watch, loadYaml, type V1Job } from '@kubernetes/client-node';
+import { BatchV1Api, CoreV1Api, Watch, loadYaml, type CoreV1Event, type V1Job } from '@kubernetes/client-node';
 import { readFile } from 'node:fs/promises';
 import { KindredError } from '@kindred/errors';
 import { connectApi, orNull, type ApiOptions } from './api-calls.js';
 import { followList, type ListFollower } from './list-follower.js';
 import { jobStateOf, podStateOf, type JobManifest, type JobState, type PodState } from './job-state.js';
+
+/** A warning of the cluster's about a Job. */
+export interface JobWarning {
+  /** Its own uid. */
+  readonly id: string;
+  /** Uid and name of the Job. */
+  readonly uid: string;
+  readonly name: string;
+  readonly words: string;
+}
 
 /** What a watcher of the Jobs with some labels is told. */
 export interface JobsListener {
@@ -17,6 +27,11 @@ export interface JobsListener {
   /** All Jobs, or all pods, that there are now; others are gone. Comes first, and again when changes were missed. */
   onJobs(jobs: readonly JobState[]): void;
   onPods(pods: readonly PodState[]): void;
+  /** A warning about a Job, e.g. that a quota refuses its pods; the latest of those that the cluster still keeps. */
+  onWarning(warning: JobWarning): void;
+  onWarningGone(warning: JobWarning): void;
+  /** All that there are now, the latest of each Job last. */
+  onWarnings(warnings: readonly JobWarning[]): void;
   /** The API does not answer, or refuses: it is tried again. Null: all is well again. */
   onTrouble(error: KindredError | null): void;
 }
@@ -32,11 +47,9 @@ export interface JobClient {
   delete(job: Pick<JobState, 'name' | 'uid'>): Promise<void>;
   /** The template in `spec.jobTemplate` of the CronJob `cronjob/NAME`, or the Job in a YAML file `/PATH`. */
   readTemplate(location: string): Promise<JobManifest>;
-  /** The last `lines` lines that a pod said. */
-  logTail(pod: string, lines: number): Promise<string>;
-  /** The latest warning about a Job, e.g. that a quota refuses its pods; null: none. */
-  lastWarning(job: Pick<JobState, 'name' | 'uid'>): Promise<string | null>;
-  /** Follows Jobs and pods with these labels until it is closed, whatever happens to the API server. */
+  /** The last that a pod said, about `bytes` bytes of whole lines. */
+  logTail(pod: string, bytes: number): Promise<string>;
+  /** Follows Jobs and pods with these labels, and warnings about all Jobs of the namespace, until it is closed, whatever happens to the API server. */
   follow(labelSelector: string, listener: JobsListener): ListFollower;
 }
 
@@ -77,17 +90,19 @@ export function createJobClient(options: ApiOptions): JobClient {
       const found = await call(`get cronjob ${name}`, () => batch.readNamespacedCronJob({ namespace, name }));
       return manifestOf(found.spec?.jobTemplate, location);
     },
-    logTail: (pod, tailLines) =>
-      call(`read the log of pod ${pod}`, () => core.readNamespacedPodLog({ namespace, name: pod, tailLines })),
-    async lastWarning({ name, uid }) {
-      const fieldSelector = `involvedObject.uid=${uid},type=Warning`;
-      const { items } = await call(`list events of job ${name}`, () =>
-        core.listNamespacedEvent({ namespace, fieldSelector }),
-      );
-      const time = ({ lastTimestamp, eventTime }: (typeof items)[number]): number =>
-        new Date(lastTimestamp ?? eventTime ?? 0).getTime();
-      const last = items.sort((a, b) => time(a) - time(b)).at(-1);
-      return last === undefined ? null : `${last.reason ?? ''}: ${last.message ?? ''}`;
+    async logTail(pod, bytes) {
+      let log = '';
+      for (const tailLines of tails) {
+        const limitBytes = tailLines * maxLineBytes;
+        log = await call(`read the log of pod ${pod}`, () =>
+          core.readNamespacedPodLog({ namespace, name: pod, tailLines, limitBytes: Math.min(limitBytes, maxLogBytes) }),
+        );
+        // Cut by the limit, what is missing is the end: fewer lines have it.
+        if (Buffer.byteLength(log) < maxLogBytes) break;
+      }
+      if (log.length <= bytes) return log;
+      const end = log.slice(-bytes);
+      return end.slice(end.indexOf('\n') + 1);
     },
     follow(labelSelector, listener) {
       const troubles = new Map<string, KindredError>();
@@ -117,13 +132,40 @@ export function createJobClient(options: ApiOptions): JobClient {
         onGone: (pod) => listener.onPodGone(podStateOf(pod)),
         onTrouble: trouble('pods'),
       });
+      const fieldSelector = 'involvedObject.kind=Job,type=Warning';
+      // Why a run waits is worth less than that it goes on: a trouble with these is none of the runs'.
+      const warnings = followList({
+        watch,
+        path: `/api/v1/namespaces/${namespace}/events`,
+        fieldSelector,
+        list: () => call('list events', () => core.listNamespacedEvent({ namespace, fieldSelector })),
+        onAll: (all) => listener.onWarnings([...all].sort((a, b) => timeOf(a) - timeOf(b)).map(warningOf)),
+        onChange: (event) => listener.onWarning(warningOf(event)),
+        onGone: (event) => listener.onWarningGone(warningOf(event)),
+        onTrouble: () => {},
+      });
       return {
         async close() {
-          await Promise.all([jobs.close(), pods.close()]);
+          await Promise.all([jobs.close(), pods.close(), warnings.close()]);
         },
       };
     },
   };
+}
+
+/** Lines of a log that are asked for, and how long one may be: runtimes cut lines at 16 KiB. */
+const tails = [1000, 50] as const;
+const maxLineBytes = 17_000;
+/** Bytes of a log that are read at most. */
+const maxLogBytes = 1_000_000;
+
+function warningOf({ metadata, involvedObject, reason = '', message = '' }: CoreV1Event): JobWarning {
+  const { uid = '', name = '' } = involvedObject;
+  return { id: metadata.uid ?? '', uid, name, words: `${reason}: ${message}` };
+}
+
+function timeOf({ lastTimestamp, eventTime }: CoreV1Event): number {
+  return new Date(lastTimestamp ?? eventTime ?? 0).getTime();
 }
 
 function manifestOf(found: unknown, location: string): JobManifest {

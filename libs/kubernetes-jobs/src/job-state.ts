@@ -1,5 +1,5 @@
 // Jobs and pods as plain data: what decides where a Job stands, every field present, "nothing" is null.
-import type { V1ContainerStatus, V1Job, V1Pod } from '@kubernetes/client-node';
+import type { V1ContainerStateTerminated, V1ContainerStatus, V1Job, V1Pod } from '@kubernetes/client-node';
 
 /** A `batch/v1` Job as an object of JSON: what is created, or the template of it. */
 export interface JobManifest {
@@ -35,6 +35,7 @@ export interface Reason {
 export interface PodState {
   readonly name: string;
   readonly uid: string;
+  readonly labels: Labels;
   /** Of the Job that made it. */
   readonly jobUid: string;
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
@@ -47,7 +48,7 @@ export interface PodState {
   /** Why the cluster ends it (preempted, evicted, its node lost); null: it does not. */
   readonly disruption: Reason | null;
   /** How its first container ended; null: it has not. */
-  readonly exit: { readonly code: number; readonly reason: string } | null;
+  readonly exit: { readonly code: number; readonly reason: string; readonly time: string | null } | null;
 }
 
 /** A Job of the API. */
@@ -77,6 +78,7 @@ export function podStateOf({ metadata, spec, status }: V1Pod): PodState {
   return {
     name: metadata?.name ?? '',
     uid: metadata?.uid ?? '',
+    labels: metadata?.labels ?? {},
     jobUid: metadata?.ownerReferences?.find(({ kind }) => kind === 'Job')?.uid ?? '',
     phase: (status?.phase ?? 'Pending') as PodState['phase'],
     node: spec?.nodeName ?? null,
@@ -85,8 +87,12 @@ export function podStateOf({ metadata, spec, status }: V1Pod): PodState {
     deleting: metadata?.deletionTimestamp !== undefined,
     waits: unscheduled === undefined ? waitsOf(container) : reasonOf(unscheduled),
     disruption: disruption === undefined ? evicted : reasonOf(disruption),
-    exit: terminated === undefined ? null : { code: terminated.exitCode, reason: terminated.reason ?? '' },
+    exit: terminated === undefined ? null : exitOf(terminated),
   };
+}
+
+function exitOf({ exitCode, reason = '', finishedAt }: V1ContainerStateTerminated): NonNullable<PodState['exit']> {
+  return { code: exitCode, reason, time: finishedAt === undefined ? null : new Date(finishedAt).toISOString() };
 }
 
 /** What a container that starts is in anyway, and nothing to tell. */

@@ -13,7 +13,9 @@ export interface ListFollower {
 export interface ListFollowerOptions<T extends KubernetesObject> {
   readonly watch: Pick<Watch, 'watch'>;
   readonly path: string;
-  readonly labelSelector: string;
+  /** Which of them. @default all */
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
   list(): Promise<KubernetesListObject<T>>;
   onAll(items: readonly T[]): void;
   onChange(item: T): void;
@@ -85,7 +87,7 @@ interface WatchEnd {
 
 /** One watch, to its end. */
 function watchFrom<T extends KubernetesObject>(
-  { watch, path, labelSelector, onChange, onGone, onTrouble }: ListFollowerOptions<T>,
+  { watch, path, labelSelector, fieldSelector, onChange, onGone, onTrouble }: ListFollowerOptions<T>,
   from: string,
   signal: AbortSignal,
 ): Promise<WatchEnd> {
@@ -125,7 +127,13 @@ function watchFrom<T extends KubernetesObject>(
       if (type === 'ADDED' || type === 'MODIFIED') onChange(object);
       if (type === 'DELETED') onGone(object);
     };
-    const query = { labelSelector, resourceVersion, allowWatchBookmarks: true, timeoutSeconds: watchSeconds };
+    const query = {
+      labelSelector,
+      fieldSelector,
+      resourceVersion,
+      allowWatchBookmarks: true,
+      timeoutSeconds: watchSeconds,
+    };
     signal.addEventListener('abort', stop, { once: true });
     watch
       .watch(path, query, heard, (error) => void end(error))

@@ -4,6 +4,7 @@ import { createJobClient } from '@kindred/kubernetes-jobs';
 import { tensorFlowOptions, type Config } from './config.js';
 import { createLocalExecutor } from './executor.js';
 import { createJobQueue } from './job-queue.js';
+import { createPodEnds } from './pod-ends.js';
 import type { RunEndsOptions } from './run-ends.js';
 import { createRunProgress } from './run-progress.js';
 import { createRunQueue, type RunQueue } from './run-queue.js';
@@ -16,8 +17,9 @@ export function chosenQueue(config: Config, artifacts: ArtifactStore, ends: RunE
   if (kubernetes !== null) {
     const client = createJobClient(kubernetes);
     const progress = createRunProgress(artifacts);
+    const podEnds = createPodEnds(artifacts);
     const settings = { keepCheckpoints, dataRetryMs, storeRetryMs };
-    return createJobQueue({ ...ends, ...kubernetes, client, progress, tensorFlow, turn, settings });
+    return createJobQueue({ ...ends, ...kubernetes, client, progress, tensorFlow, turn, settings, podEnds });
   }
   const executor = createLocalExecutor({ artifactStore, dataAugmentationAddress, dataRetryMs, storeRetryMs });
   return createRunQueue({ ...ends, executor, tensorFlow, keepCheckpoints });

@@ -8,11 +8,33 @@ const time = '2026-01-01T00:00:00.000Z';
 
 async function collect(watch: AsyncIterable<Watched>): Promise<(number | string)[]> {
   const seen: (number | string)[] = [];
-  for await (const item of watch) seen.push('event' in item ? item.event.number : item.notice.message);
+  for await (const item of watch) {
+    if ('event' in item) seen.push(item.event.number);
+    else seen.push('podEnd' in item ? item.podEnd.pod : item.notice.message);
+  }
   return seen;
 }
 
 describe('event log', () => {
+  it('gives the ends of pods by their time between the events, from where a watcher left, and before the last event', async () => {
+    const log = createEventLog([]);
+    const at = (second: number): string => `2026-01-01T00:00:0${second}.000Z`;
+    const pod = (number: number, second: number) =>
+      log.addPodEnd({
+        ...{ number, time: at(second), job: 'j', uid: `u${number}`, pod: `pod-${number}`, node: 'n' },
+        ...{ reason: 'exited', exitCode: 1, message: '', log: '' },
+      });
+    log.append(at(1), knn(0));
+    pod(0, 2);
+    const watching = collect(log.watch(0, new AbortController().signal));
+    await Promise.resolve();
+    log.append(at(3), knn(1));
+    pod(1, 9);
+    log.append(at(5), ended);
+    expect(await watching).toEqual([0, 'pod-0', 1, 'pod-1', 2]);
+    expect(await collect(log.watch(2, new AbortController().signal, 1))).toEqual(['pod-1', 2]);
+  });
+
   it('gives past and coming events to each watcher, and ends after the last', async () => {
     const log = createEventLog([]);
     log.append(time, knn(0));

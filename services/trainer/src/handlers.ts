@@ -47,8 +47,9 @@ export function createHandlers(
       if (first < 0) throw invalidField('page_token', `got '${pageToken}'; allowed: next_page_token of a page before`);
       return { runs: all.slice(first, first + size), nextPageToken: all[first + size]?.runId ?? '' };
     },
-    async *watchRun({ runId, firstEvent }, { signal }) {
-      for await (const watched of runs.seen().watch(runId, Number(firstEvent), AbortSignal.any([signal, draining]))) {
+    async *watchRun({ runId, firstEvent, firstPodEnd }, { signal }) {
+      const ended = AbortSignal.any([signal, draining]);
+      for await (const watched of runs.seen().watch(runId, Number(firstEvent), ended, Number(firstPodEnd))) {
         yield toWireWatched(watched);
       }
     },

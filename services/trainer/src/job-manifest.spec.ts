@@ -137,7 +137,7 @@ describe("a run's Job", () => {
   });
 
   it('is held back for a queue, and lets the template judge failures where it does', () => {
-    expect(make(specification()).spec).toMatchObject({ backoffLimit: 5, podReplacementPolicy: 'Failed' });
+    expect(make(specification()).spec).toMatchObject({ backoffLimit: 1000, podReplacementPolicy: 'Failed' });
     expect(make(specification()).spec.suspend).toBeUndefined();
     const queued = make(specification(), 'team-a');
     expect(queued.spec.suspend).toBe(true);

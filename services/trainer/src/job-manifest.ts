@@ -23,8 +23,11 @@ const containerName = 'training';
 /** Of the names of NVIDIA's resources, taints and labels. */
 const nvidia = 'nvidia.com/';
 
-/** Pods that end by a fault of their own, before a Job has failed: as often as a local process may be lost. */
-const backoffLimit = 5;
+/**
+ * Pods that end by a fault of their own, over the whole life of a Job. Only a stop for a trainer that is away for days: it itself counts
+ * those in a row without a checkpoint, which batch/v1 cannot.
+ */
+const backoffLimit = 1000;
 /** How long an ended Job stays to be looked at: a day. */
 const keptSeconds = 86_400;
 

@@ -4,9 +4,11 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KindredError, toKindredError } from '@kindred/errors';
 import type { JobClient, JobState, PodState } from '@kindred/kubernetes-jobs';
-import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import { openClusterView, type ClusterView } from './cluster-view.js';
-import { isJobOf, jobManifest, type RunSettings } from './job-manifest.js';
+import { createJobMaker, otherJob, type JobMakerOptions } from './job-maker.js';
+import { isJobOf } from './job-manifest.js';
+import { isOver, openPodAccount, type PodAccount, type PodAccountOptions } from './pod-account.js';
+import { faultsSince, type PodEnd } from './pod-ends.js';
 import { endOfPod, waitingReason } from './pod-words.js';
 import type { RunWork } from './run.js';
 import { createRunEnds, type RunEndsOptions } from './run-ends.js';
@@ -17,18 +19,11 @@ import type { RunQueue } from './run-queue.js';
 import type { Turn } from './turn.js';
 
 /** How runs become Jobs. */
-export interface JobQueueOptions extends RunEndsOptions {
+export interface JobQueueOptions extends RunEndsOptions, JobMakerOptions, Pick<PodAccountOptions, 'podEnds'> {
   readonly client: JobClient;
   readonly progress: RunProgress;
-  readonly tensorFlow: TensorFlowOptions;
-  /** Where the Jobs' template is. */
-  readonly jobTemplate: string;
-  /** Queue of Kueue; null: none. */
-  readonly queue: string | null;
   /** How often the progress of a run is read, in milliseconds. */
   readonly pollMs: number;
-  /** What the runs' pods are told. */
-  readonly settings: RunSettings;
   /** Nothing is done while it is not certainly this trainer's. */
   readonly turn: Pick<Turn, 'isOurs'>;
 }
@@ -37,8 +32,9 @@ export interface JobQueueOptions extends RunEndsOptions {
 interface Attended {
   readonly entry: RunEntry;
   readonly progress: ProgressSeen;
-  /** Pods whose end was told. */
-  readonly toldPods: Set<string>;
+  readonly pods: PodAccount;
+  /** When its outcome was first seen; 0: it was not. */
+  outcomeAt: number;
   /** What was last said of why it waits, or of a trouble; the same is not said again. */
   lastWords: string;
   /** Until when no Job is made, after a refusal. */
@@ -53,7 +49,12 @@ type Ending = (() => Promise<void>) | null;
 const passing: readonly string[] = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'UNAUTHENTICATED'];
 const firstRetryMs = 1_000;
 const maxRetryMs = 30_000;
-const loggedLines = 20;
+/** The end of a log that is part of an error's text. */
+const saidBytes = 2_000;
+/** Pods of a run that end by a fault of their own in a row, without a checkpoint between them, until the run has failed. */
+const maxFaults = 5;
+/** How long a run whose outcome is stored waits for the end of its pod. */
+const seenOutMs = 10_000;
 
 /** Makes an empty queue over the cluster. */
 export function createJobQueue(options: JobQueueOptions): RunQueue {
@@ -65,16 +66,24 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   const closing = new AbortController();
   // Each run waits with it.
   setMaxListeners(0, closing.signal);
-  // One after another: the order of Jobs is the order of runs.
-  let creating: Promise<unknown> = Promise.resolve();
+  const makeJob = createJobMaker(options);
 
   /** Follows a run to its end, or to the end of this service. */
   const attend = async (run: Attended): Promise<void> => {
     const { entry } = run;
     const { runId } = entry.record.specification;
+    const leave = view.attend(runId, () => run.wake());
+    try {
+      await followToEnd(run, runId);
+    } finally {
+      leave();
+    }
+  };
+
+  const followToEnd = async (run: Attended, runId: string): Promise<void> => {
+    const { entry } = run;
     while (!closing.signal.aborted) {
       const changed = new Promise<void>((resolve) => (run.wake = resolve));
-      const unsubscribe = view.onChange(run.wake);
       try {
         const end = options.turn.isOurs ? await step(run) : null;
         if (end !== null && options.turn.isOurs) {
@@ -95,8 +104,6 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
         }
         tell(run, `${error.message}; trying again`);
         await delay(options.pollMs, undefined, { signal: closing.signal, ref: false }).catch(() => {});
-      } finally {
-        unsubscribe();
       }
     }
   };
@@ -107,28 +114,52 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     const { specification } = entry.record;
     const outcome = await readStore(run);
     // Whatever the cluster says or cannot say.
-    if (outcome !== null) return endBy(run, outcome);
+    if (outcome !== null) return (await isPodSeenOut(run, outcome)) ? endBy(run, outcome) : null;
     if (view.trouble !== null)
       tell(run, `${view.trouble.message}; the run goes on, what the cluster says of it is missing`);
     if (!view.isWhole) return null;
     const job = view.jobNamed(specification.runId);
     if (job === null) return withoutJob(run);
     if (!isJobOf(job, specification)) return () => stop(entry, otherJob(job), null);
+    const pods = view.podsOf(job.uid);
+    await run.pods.take(pods);
     if (entry.cancelling) {
       if (!job.deleting) await client.delete(job);
       return null;
     }
     await remember(run, { job: job.uid });
     if (job.deleting) return null;
-    const pods = view.podsOf(job.uid);
-    tellEnds(run, pods);
+    const faults = faultsSince(entry.log.podEnds, job.uid, lastCommitTime(entry));
+    if (faults >= maxFaults && job.failed === null) return () => giveUp(run, job, faults);
     if (job.complete || job.failed !== null) return atEnd(run, job, pods);
     const current = pods.findLast(({ phase }) => phase === 'Pending' || phase === 'Running') ?? null;
     await setState(run, current);
     if (view.trouble !== null) return null;
     if (current?.phase === 'Running') run.lastWords = '';
-    else tell(run, await waitingReason(client, job, current, options.queue));
+    else tell(run, waitingReason(job, current, view.warningOf(job.uid), options.queue));
     return null;
+  };
+
+  /**
+   * Whether the end of the pod that has stored the outcome is in the account. It comes a moment later; a cluster that does not say so
+   * in time keeps no run from its end.
+   */
+  const isPodSeenOut = async (run: Attended, outcome: RunOutcome): Promise<boolean> => {
+    run.outcomeAt ||= Date.now();
+    const pods = view.podsOf(outcome.job);
+    await run.pods.take(pods);
+    const pod = pods.find(({ uid }) => uid === outcome.pod);
+    if (view.trouble !== null || (view.isWhole && (pod === undefined || isOver(pod)))) return true;
+    return Date.now() - run.outcomeAt > seenOutMs;
+  };
+
+  /** Ends a run whose pods end again and again; its Job would go on making them. */
+  const giveUp = async ({ entry }: Attended, job: JobState, faults: number): Promise<void> => {
+    await client.delete(job);
+    const { message, log } = entry.log.podEnds.at(-1) as PodEnd;
+    const where = log === '' ? '' : `; its last words are in ${log}`;
+    const reason = `${faults} pods ended by a fault of their own without reaching a checkpoint; the last: ${message}${where}`;
+    await stop(entry, new KindredError('INTERNAL', reason), null);
   };
 
   /** What the pod has stored; the outcome only of the Job that works on the run. */
@@ -146,10 +177,12 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   const withoutJob = async (run: Attended): Promise<Ending> => {
     const { entry } = run;
     const { specification, work } = entry.record;
+    // What is left of a Job that has gone.
+    await run.pods.take(view.podsOf(work?.job ?? ''));
     if (entry.cancelling) return cancelled(entry);
     if (Date.now() < run.retryAt || view.trouble !== null) return null;
     try {
-      const job = await inOrder(() => makeJob(specification));
+      const job = await makeJob(specification);
       view.take(job);
       await remember(run, { job: job.uid, pod: '' });
       run.retryMs = firstRetryMs;
@@ -170,22 +203,6 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     return null;
   };
 
-  const makeJob = async (specification: RunEntry['record']['specification']): Promise<JobState> => {
-    const { tensorFlow, queue, jobTemplate, settings } = options;
-    const template = await client.readTemplate(jobTemplate);
-    try {
-      return await client.create(
-        specification.runId,
-        jobManifest({ template, specification, tensorFlow, queue, settings }),
-      );
-    } catch (thrown) {
-      const existing = toKindredError(thrown).code === 'ALREADY_EXISTS' ? await client.get(specification.runId) : null;
-      if (existing === null) throw retriedConflict(thrown);
-      if (!isJobOf(existing, specification)) throw otherJob(existing);
-      return existing;
-    }
-  };
-
   /** Asks the API itself: a Job may have been made by a call whose answer was lost. */
   const cancelled = async (entry: RunEntry): Promise<Ending> => {
     const { specification } = entry.record;
@@ -193,12 +210,6 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     if (job === null || !isJobOf(job, specification)) return () => endRun(entry, 'cancelled', null);
     if (!job.deleting) await client.delete(job);
     return null;
-  };
-
-  const inOrder = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = creating.then(work);
-    creating = result.catch(() => {});
-    return result;
   };
 
   /** The Job has ended: by what its pod has stored, else by what is known of the pod. */
@@ -223,7 +234,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
 
   const lastWordsOf = async (pod: PodState): Promise<string> => {
     try {
-      const log = (await client.logTail(pod.name, loggedLines)).trim();
+      const log = (await client.logTail(pod.name, saidBytes)).trim();
       return log === '' ? '' : `; its last words:\n${log}`;
     } catch (thrown) {
       return `; its log cannot be read (${toKindredError(thrown).message})`;
@@ -267,15 +278,6 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     if (isNew) logger.info({ run: entry.record.specification.runId, pod: pod.name, node: pod.node }, 'training');
   };
 
-  const tellEnds = (run: Attended, pods: readonly PodState[]): void => {
-    for (const pod of pods) {
-      const isOver = pod.phase === 'Failed' || (pod.deleting && pod.disruption !== null);
-      if (!isOver || run.toldPods.has(pod.uid)) continue;
-      run.toldPods.add(pod.uid);
-      notify(run, `${endOfPod(pod)}; the run goes on from its last checkpoint in another pod, where it may`);
-    }
-  };
-
   const tell = (run: Attended, words: string): void => {
     if (words === '' || words === run.lastWords) return;
     run.lastWords = words;
@@ -296,7 +298,8 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
       const run: Attended = {
         entry,
         progress: { pod: '', noticeCount: 0 },
-        toldPods: new Set(),
+        pods: openPodAccount(entry, options),
+        outcomeAt: 0,
         lastWords: '',
         retryAt: 0,
         retryMs: firstRetryMs,
@@ -350,16 +353,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   };
 }
 
-/** A conflict about something else than the name, or with a Job that has just gone: it is tried again. */
-function retriedConflict(thrown: unknown): KindredError {
-  const error = toKindredError(thrown);
-  return error.code === 'ALREADY_EXISTS' ? new KindredError('UNAVAILABLE', error.message, { cause: thrown }) : error;
-}
-
-function otherJob(job: JobState): KindredError {
-  return new KindredError(
-    'FAILED_PRECONDITION',
-    `a Job '${job.name}' exists in the namespace that was not made for this run; delete it, or start the run under another id`,
-    { resource: { type: 'job', name: job.name } },
-  );
+/** When the run's last checkpoint was committed, by the clock of its pod; empty: there is none. */
+function lastCommitTime({ log, storedEvents }: RunEntry): string {
+  return log.events[storedEvents - 1]?.time ?? '';
 }

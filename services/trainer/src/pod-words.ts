@@ -1,6 +1,5 @@
 // What the cluster says of a run's pods, for people.
-import { toKindredError } from '@kindred/errors';
-import type { JobClient, JobState, PodState } from '@kindred/kubernetes-jobs';
+import type { JobState, PodState } from '@kindred/kubernetes-jobs';
 
 /** How a pod ended: `pod r1-x4x2p on node gpu-1 was ended by the cluster (PreemptionByScheduler: …)`. */
 export function endOfPod({ name, node, disruption, exit }: PodState): string {
@@ -12,20 +11,15 @@ export function endOfPod({ name, node, disruption, exit }: PodState): string {
 }
 
 /** Why a run waits; empty: nothing is known that a person could do something about. */
-export async function waitingReason(
-  client: Pick<JobClient, 'lastWarning'>,
+export function waitingReason(
   job: JobState,
   pod: PodState | null,
+  warning: string | null,
   queue: string | null,
-): Promise<string> {
+): string {
   if (job.suspended) return `waits: the Job is held back${queue === null ? '' : ` by queue ${queue}`}`;
   if (pod !== null) return pod.waits === null ? '' : `waits: pod ${pod.name}: ${words(pod.waits)}`;
-  try {
-    const warning = await client.lastWarning(job);
-    return warning === null ? '' : `waits: the cluster makes no pod for it: ${warning}`;
-  } catch (thrown) {
-    return `waits: the cluster has made no pod for it; why cannot be read: ${toKindredError(thrown).message}`;
-  }
+  return warning === null ? '' : `waits: the cluster makes no pod for it: ${warning}`;
 }
 
 function words({ reason, message }: { readonly reason: string; readonly message: string }): string {

@@ -3,6 +3,7 @@ import type { KindredError } from '@kindred/errors';
 import { canonicalJson } from '@kindred/experiment';
 import { createEventLog, type EventLog } from './event-log.js';
 import { noResources } from './run-resources.js';
+import type { PodEnd } from './pod-ends.js';
 import type { Checkpointed, Notice, RunEvent, RunFailure, RunRecord, RunSpecification } from './run.js';
 import { eventsOf, type StoredRun } from './run-store.js';
 
@@ -11,6 +12,7 @@ export interface RunView {
   readonly record: RunRecord;
   readonly events: readonly RunEvent[];
   readonly notices: readonly Notice[];
+  readonly podEnds: readonly PodEnd[];
 }
 
 /** A run in memory. */
@@ -53,7 +55,7 @@ export function newRecord(specification: RunSpecification): RunRecord {
 
 /** An entry as callers see it. */
 export function viewOf({ record, log }: RunEntry): RunView {
-  return { record, events: log.events, notices: log.notices };
+  return { record, events: log.events, notices: log.notices, podEnds: log.podEnds };
 }
 
 /** The last checkpoint; null before the first. */

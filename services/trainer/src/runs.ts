@@ -17,7 +17,12 @@ export interface Runs {
   get(runId: string): RunView;
   /** Newest first. */
   list(): RunView[];
-  watch(runId: string, first: number, signal: AbortSignal): AsyncGenerator<Watched, void, undefined>;
+  watch(
+    runId: string,
+    first: number,
+    signal: AbortSignal,
+    firstPodEnd?: number,
+  ): AsyncGenerator<Watched, void, undefined>;
   cancel(runId: string): Promise<RunView>;
   resume(runId: string): Promise<RunView>;
   /** Stops the training process; its run goes on when the service is started again. */
@@ -125,7 +130,7 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
     },
     get: (runId) => viewOf(entryOf(runId)),
     list: () => [...entries.values()].sort(byCreation).reverse().map(viewOf),
-    watch: (runId, first, signal) => entryOf(runId).log.watch(first, signal),
+    watch: (runId, first, signal, firstPodEnd) => entryOf(runId).log.watch(first, signal, firstPodEnd),
     async cancel(runId) {
       const entry = entryOf(runId);
       await entry.changing;

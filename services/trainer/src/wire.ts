@@ -2,6 +2,7 @@
 import { canonicalJson } from '@kindred/experiment';
 import * as training from '@kindred/protocol/training';
 import type { Watched } from './event-log.js';
+import type { PodEnd, PodEndReason } from './pod-ends.js';
 import { runKey, type Notice, type RunEvent, type RunEventBody, type RunFailure, type RunState } from './run.js';
 import type { RunView } from './run-entry.js';
 import { toWireResources } from './run-resources.js';
@@ -21,8 +22,20 @@ const stopReasons = {
   'early-stop': training.StopReason.EARLY_STOP,
 } as const;
 
+const podEndReasons: Record<PodEndReason, training.PodEndReason> = {
+  completed: training.PodEndReason.COMPLETED,
+  exited: training.PodEndReason.EXITED,
+  'out-of-memory': training.PodEndReason.OUT_OF_MEMORY,
+  preempted: training.PodEndReason.PREEMPTED,
+  evicted: training.PodEndReason.EVICTED,
+  'node-lost': training.PodEndReason.NODE_LOST,
+  deleted: training.PodEndReason.DELETED,
+};
+/** Ends of pods that a run's description holds. */
+const shownPodEnds = 10;
+
 /** A run as the contract's message. */
-export function toWireRun({ record, events, notices }: RunView): training.Run {
+export function toWireRun({ record, events, notices, podEnds }: RunView): training.Run {
   const { specification, state, failure } = record;
   const bodies = events.map(({ body }) => body);
   const epochs = bodies.filter((body) => body.kind === 'epoch');
@@ -52,6 +65,7 @@ export function toWireRun({ record, events, notices }: RunView): training.Run {
     linearProbeTop1: bodies.findLast((body) => body.kind === 'linear-probe')?.top1,
     backboneKnnTop1: checks.at(-1)?.backboneTop1,
     resources: toWireResources(specification.resources),
+    podEnds: podEnds.slice(-shownPodEnds).map(toWirePodEnd),
   };
 }
 
@@ -67,9 +81,9 @@ export function toWireDamagedRun({ runId, notice }: DamagedRun): training.Run {
 
 /** What a watcher receives, as the contract's message. */
 export function toWireWatched(watched: Watched): training.WatchRunResponse {
-  return 'event' in watched
-    ? { content: { $case: 'event', value: toWireEvent(watched.event) } }
-    : { content: { $case: 'notice', value: toWireNotice(watched.notice) } };
+  if ('podEnd' in watched) return { content: { $case: 'podEnded', value: toWirePodEnd(watched.podEnd) } };
+  if ('event' in watched) return { content: { $case: 'event', value: toWireEvent(watched.event) } };
+  return { content: { $case: 'notice', value: toWireNotice(watched.notice) } };
 }
 
 /** Steps that the events tell of, over all epochs. */
@@ -84,6 +98,16 @@ function stepsIn(bodies: readonly RunEventBody[]): number {
 
 function toWireFailure({ stepsCompleted, ...failure }: RunFailure): training.RunFailure {
   return { ...failure, stepsCompleted: stepsCompleted === null ? undefined : BigInt(stepsCompleted) };
+}
+
+function toWirePodEnd({ number, time, pod, node, reason, exitCode, message, log }: PodEnd): training.PodEnded {
+  return {
+    ...{ pod, node, message, log },
+    number: BigInt(number),
+    time: new Date(time),
+    reason: podEndReasons[reason],
+    exitCode: exitCode ?? undefined,
+  };
 }
 
 function toWireNotice({ time, message }: Notice): training.Notice {

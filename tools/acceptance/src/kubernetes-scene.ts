@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { until, type ApiObject, type ControlPlane } from '@kindred/control-plane';
 import { manifestsFolder, parseManifests } from '@kindred/manifests';
 import {
+  type PodEnded,
   type RunState,
   TrainingServiceDefinition,
   type Run,
@@ -53,6 +54,8 @@ export interface TrainerCalls {
   untilState(runId: string, states: readonly RunState[], ms?: number): Promise<Run>;
   /** Waits until a notice of the run contains the words. */
   untilNotice(runId: string, words: string, ms?: number): Promise<string>;
+  /** How the run's pods have ended, of an ended run; from the stream, as a client hears of it. */
+  podEnds(runId: string): Promise<PodEnded[]>;
   /** All events of an ended run. */
   events(runId: string): Promise<RunEvent[]>;
   /** Whether its health says that it serves. */
@@ -220,6 +223,13 @@ export function callTrainer(address: string): TrainerCalls {
         if (content?.$case === 'event') events.push(content.value);
       }
       return events;
+    },
+    async podEnds(runId) {
+      const ends: PodEnded[] = [];
+      for await (const { content } of client.watchRun({ runId })) {
+        if (content?.$case === 'podEnded') ends.push(content.value);
+      }
+      return ends;
     },
     async isServing() {
       const { status } = await health.client.check({ service: '' });

@@ -1,5 +1,5 @@
 // Runs as Jobs on a real control plane: real training processes in the place of containers, judged by the run of a local process.
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -10,7 +10,7 @@ import {
   type ControlPlane,
   type ProcessNode,
 } from '@kindred/control-plane';
-import { RunState } from '@kindred/protocol/training';
+import { PodEndReason, RunState } from '@kindred/protocol/training';
 import { temporaryFolder } from '@kindred/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outcomeOf, undisturbed, type RunOutcome } from './kubernetes-outcome.js';
@@ -118,12 +118,27 @@ describe.skipIf(programs === null)('runs as Jobs', () => {
     const second = await runningPod('evicted');
     await untilCommit('evicted', 6);
     (await nodeOf('evicted', second)).killForMemory(second);
-    expect(await scene.untilNotice('evicted', second)).toContain('OOMKilled');
     expect(await scene.untilState('evicted', [RunState.SUCCEEDED, RunState.FAILED])).toMatchObject({
       state: RunState.SUCCEEDED,
       attempts: 3,
     });
     await expectSame('evicted');
+    // They are kept: another trainer tells of them, too, and of what each pod said last.
+    await scene.trainer.kill();
+    await scene.trainer.ready();
+    await until(async () => (await scene.run('evicted').catch(() => null)) !== null, 'the trainer serves again');
+    const { EVICTED, OUT_OF_MEMORY, COMPLETED } = PodEndReason;
+    const ends = await scene.podEnds('evicted');
+    expect(ends.map(({ pod, reason, exitCode }) => [pod, reason, exitCode])).toEqual([
+      [first, EVICTED, 143],
+      [second, OUT_OF_MEMORY, 137],
+      [expect.any(String), COMPLETED, 0],
+    ]);
+    for (const { log, node } of ends) {
+      expect(node).toMatch(/^worker-/);
+      expect(readFileSync(join(scene.store, log), 'utf8')).toContain('"msg":"training"');
+    }
+    expect((await scene.run('evicted')).podEnds).toEqual(ends);
     // Only the fault of its own counts against the Job.
     expect((await scene.job('evicted')).status.failed).toBe(1);
   });
@@ -207,6 +222,8 @@ describe.skipIf(programs === null)('runs as Jobs', () => {
       state: RunState.SUCCEEDED,
       attempts: 2,
     });
+    const [end] = await scene.podEnds('lost');
+    expect(end).toMatchObject({ pod, node: node.name, reason: PodEndReason.NODE_LOST });
     await expectSame('lost');
   });
 

@@ -244,12 +244,9 @@ function serveLogs({ kubeletCertificate }: ControlPlane, logOf: (pod: string) =>
     const log = kind === 'containerLogs' ? logOf(pod) : null;
     const lines = Number(url.searchParams.get('tailLines') ?? Infinity);
     response.statusCode = log === null ? 404 : 200;
-    response.end(
-      (log ?? 'no such log')
-        .split('\n')
-        .slice(-lines - 1)
-        .join('\n'),
-    );
+    const tail = (log ?? 'no such log').split('\n').slice(-lines - 1);
+    const bytes = Number(url.searchParams.get('limitBytes') ?? Infinity);
+    response.end(Buffer.from(tail.join('\n')).subarray(0, bytes));
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }

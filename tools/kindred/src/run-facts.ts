@@ -68,6 +68,7 @@ export function runRows(run: Run, artifactFolder: string | null): Array<readonly
     ],
     ...run.artifacts.map((key) => ['artifact', key] as const),
     ['TensorBoard', tensorboardFolder(run, artifactFolder) ?? ''],
+    ...run.podEnds.map(({ message, log }) => ['pod', log === '' ? message : `${message}; log: ${log}`] as const),
     ...run.notices.map(({ message }) => ['notice', message] as const),
     ['experiment', run.experimentJson],
   ];

@@ -1,9 +1,12 @@
 // A run's events as lines, a bar and JSON: one line an epoch for people, one object an event for programs.
 import {
+  PodEndReason,
   RunState,
+  podEndReasonToJSON,
   runStateToJSON,
   stopReasonToJSON,
   type EpochCompleted,
+  type PodEnded,
   type RunEvent,
   type RunStarted,
 } from '@kindred/protocol/training';
@@ -15,6 +18,8 @@ export interface RunReporter {
   /** Reports one event. Events that were reported already are passed over. */
   event(event: RunEvent): void;
   notice(message: string): void;
+  /** Reports how a pod of the run ended. */
+  podEnded(end: PodEnded): void;
   /** Removes the bar. */
   close(): void;
 }
@@ -151,6 +156,16 @@ export function createRunReporter(output: Output): RunReporter {
           output.event('ended', { state: RunState[kind.value.state] ?? runStateToJSON(kind.value.state) });
           break;
       }
+    },
+    podEnded({ reason, time: at, number, ...end }) {
+      if (reason !== PodEndReason.COMPLETED)
+        output.warn(end.log === '' ? end.message : `${end.message}; log: ${end.log}`);
+      output.event('podEnded', {
+        ...end,
+        number: Number(number),
+        time: at?.toISOString(),
+        reason: podEndReasonToJSON(reason),
+      });
     },
     notice(message) {
       output.warn(message);

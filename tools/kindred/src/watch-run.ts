@@ -21,11 +21,16 @@ export function hasEnded(state: RunState): boolean {
 export async function watchRun(session: Session, runId: string): Promise<Run> {
   const { training, output, signal } = session;
   const reporter = createRunReporter(output);
-  let next = 0n;
+  let [next, nextPodEnd] = [0n, 0n];
   try {
     await session.persist(async () => {
-      for await (const { content } of training.watchRun({ runId, firstEvent: next }, { signal })) {
+      const from = { runId, firstEvent: next, firstPodEnd: nextPodEnd };
+      for await (const { content } of training.watchRun(from, { signal })) {
         if (content?.$case === 'notice') reporter.notice(content.value.message);
+        if (content?.$case === 'podEnded') {
+          reporter.podEnded(content.value);
+          nextPodEnd = content.value.number + 1n;
+        }
         if (content?.$case !== 'event') continue;
         reporter.event(content.value);
         if (content.value.number >= next) next = content.value.number + 1n;

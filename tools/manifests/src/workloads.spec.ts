@@ -213,7 +213,7 @@ describe('the trainer’s Role', () => {
       'cronjobs: get',
       'pods: get,list,watch',
       'pods/log: get',
-      'events: list',
+      'events: list,watch',
       'leases: get,update',
       'leases: create',
     ]);

@@ -1,0 +1,68 @@
+// Keeps account of a run's pods while the cluster still knows of them: how each ended, and its log before it is gone with the pod.
+import { toKindredError } from '@kindred/errors';
+import type { JobClient, PodState } from '@kindred/kubernetes-jobs';
+import type { Logger } from '@kindred/service-runtime';
+import { keptLogBytes, podEndOf, type PodEnds } from './pod-ends.js';
+import { endOfPod } from './pod-words.js';
+import type { RunEntry } from './run-entry.js';
+
+/** The account of one run's pods. */
+export interface PodAccount {
+  /** Stores the ends that are not stored yet, and tells of pods that are about to end. */
+  take(pods: readonly PodState[]): Promise<void>;
+}
+
+/** Where it is kept. */
+export interface PodAccountOptions {
+  readonly client: Pick<JobClient, 'logTail'>;
+  readonly podEnds: PodEnds;
+  readonly logger: Logger;
+}
+
+/** Whether a pod does nothing more. */
+export function isOver({ phase }: PodState): boolean {
+  return phase === 'Failed' || phase === 'Succeeded';
+}
+
+/** Opens it for a run. */
+export function openPodAccount(entry: RunEntry, { client, podEnds, logger }: PodAccountOptions): PodAccount {
+  const { runId } = entry.record.specification;
+  /** Of pods that are on their way out: when they have ended there may be nothing left to ask. */
+  const early = new Map<string, string | null>();
+  let isLoaded = false;
+
+  const logOf = async (pod: PodState): Promise<string | null> => {
+    if (pod.node === null) return null;
+    try {
+      return await client.logTail(pod.name, keptLogBytes);
+    } catch (thrown) {
+      logger.info({ run: runId, pod: pod.name }, `no log: ${toKindredError(thrown).message}`);
+      return null;
+    }
+  };
+
+  return {
+    async take(pods) {
+      if (!isLoaded) {
+        for (const end of (await podEnds.list(runId)).slice(entry.log.podEnds.length)) entry.log.addPodEnd(end);
+        isLoaded = true;
+      }
+      for (const pod of pods) {
+        if (entry.log.podEnds.some(({ uid }) => uid === pod.uid)) continue;
+        if (isOver(pod)) {
+          const log = (await logOf(pod)) ?? early.get(pod.uid) ?? null;
+          const end = await podEnds.add(runId, podEndOf(pod, entry.log.podEnds.length), log);
+          early.delete(pod.uid);
+          entry.log.addPodEnd(end);
+          logger.info({ run: runId, pod: end.pod, reason: end.reason, log: end.log }, end.message);
+        } else if (pod.deleting && !early.has(pod.uid)) {
+          if (pod.disruption !== null) {
+            logger.warn({ run: runId }, endOfPod(pod));
+            entry.log.notify(`${endOfPod(pod)}; the run goes on from its last checkpoint in another pod, where it may`);
+          }
+          early.set(pod.uid, await logOf(pod));
+        }
+      }
+    },
+  };
+}
