@@ -99,7 +99,7 @@ describe('a run whose service dies, or whose disk is full, at any of its writes'
   };
   const atRest = async (runs: Runs): Promise<string> => {
     for await (const _ of runs.watch('r1', 0, new AbortController().signal));
-    return runs.get('r1').record.state;
+    return (await runs.get('r1')).record.state;
   };
   const outcome = async (name: string, runs: Runs) => {
     const store = await createFolderStore(join(folder, name));
@@ -108,7 +108,11 @@ describe('a run whose service dies, or whose disk is full, at any of its writes'
       const isState = key.includes('/checkpoints/') || key.endsWith('.safetensors');
       files[key] = isState ? Buffer.from(await store.get(key)).toString() : '';
     }
-    return { files, events: runs.get('r1').events.map(eventContent), state: runs.get('r1').record.state };
+    return {
+      files,
+      events: (await runs.get('r1')).events.map(eventContent),
+      state: (await runs.get('r1')).record.state,
+    };
   };
 
   it('ends with the same files and history', { timeout: 120_000 }, async () => {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { invalidField } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
-import type { TrainingServiceImplementation } from '@kindred/protocol/training';
+import type { Run, TrainingServiceImplementation } from '@kindred/protocol/training';
 import { createPlan } from './plan.js';
 import { readResources } from './run-resources.js';
 import type { RunSpecification } from './run.js';
@@ -36,16 +36,22 @@ export function createHandlers(
     async getRun({ runId }) {
       const { damaged, get } = runs.seen();
       const found = damaged.find((run) => run.runId === runId);
-      return { run: found === undefined ? toWireRun(get(runId)) : toWireDamagedRun(found) };
+      return { run: found === undefined ? toWireRun(await get(runId)) : toWireDamagedRun(found) };
     },
     async listRuns({ pageSize, pageToken }) {
       const size = pageSize === 0 ? defaultPageSize : pageSize;
       if (size > maxPageSize) throw invalidField('page_size', `got ${size}; allowed: at most ${maxPageSize}`);
-      const { list, damaged } = runs.seen();
-      const all = [...list().map(toWireRun), ...damaged.map(toWireDamagedRun)];
-      const first = pageToken === '' ? 0 : all.findIndex(({ runId }) => runId === pageToken);
+      const { list, get, damaged } = runs.seen();
+      const all = [...list(), ...damaged.map(({ runId }) => runId)];
+      const first = pageToken === '' ? 0 : all.indexOf(pageToken);
       if (first < 0) throw invalidField('page_token', `got '${pageToken}'; allowed: next_page_token of a page before`);
-      return { runs: all.slice(first, first + size), nextPageToken: all[first + size]?.runId ?? '' };
+      const page: Run[] = [];
+      // Each may have to be read first.
+      for (const runId of all.slice(first, first + size)) {
+        const found = damaged.find((run) => run.runId === runId);
+        page.push(found === undefined ? toWireRun(await get(runId)) : toWireDamagedRun(found));
+      }
+      return { runs: page, nextPageToken: all[first + size] ?? '' };
     },
     async *watchRun({ runId, firstEvent, firstPodEnd }, { signal }) {
       const ended = AbortSignal.any([signal, draining]);

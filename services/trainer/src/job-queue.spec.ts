@@ -122,7 +122,7 @@ describe('runs as Jobs', () => {
     phase: 'Failed',
     exit: { code: 1, reason: 'Error', time },
   });
-  const endsOf = (runs: Runs, runId: string): readonly PodEnd[] => runs.get(runId).podEnds;
+  const endsOf = async (runs: Runs, runId: string): Promise<readonly PodEnd[]> => (await runs.get(runId)).podEnds;
 
   it('keep how each pod ended and what it said last, with the end of a log that is gone with its pod', async () => {
     const cluster = scriptedCluster();
@@ -132,17 +132,17 @@ describe('runs as Jobs', () => {
     cluster.logs.set('p1', 'on the way out');
     const disruption = { reason: 'PreemptionByScheduler', message: 'for another' };
     cluster.pod('r', 'p1', { deleting: true, disruption });
-    await until(() => runs.get('r').notices.length > 0);
+    await until(async () => (await runs.get('r')).notices.length > 0);
     cluster.logs.delete('p1');
     cluster.pod('r', 'p1', { phase: 'Failed', exit: { code: 143, reason: 'Error', time: null } });
-    await until(() => endsOf(runs, 'r').length === 1);
+    await until(async () => (await endsOf(runs, 'r')).length === 1);
     cluster.logs.set('p2', `${'x'.repeat(2 * keptLogBytes)}the end`);
     cluster.pod('r', 'p2', { phase: 'Failed', exit: { code: 137, reason: 'OOMKilled', time: null } });
-    await until(() => endsOf(runs, 'r').length === 2);
+    await until(async () => (await endsOf(runs, 'r')).length === 2);
     cluster.pod('r', 'p3', { phase: 'Failed', node: null });
-    await until(() => endsOf(runs, 'r').length === 3);
+    await until(async () => (await endsOf(runs, 'r')).length === 3);
     const ends = await podEnds.list('r');
-    expect(ends).toEqual(endsOf(runs, 'r'));
+    expect(ends).toEqual(await endsOf(runs, 'r'));
     expect(ends).toMatchObject([
       { number: 0, pod: 'p1', node: 'node-1', reason: 'preempted', exitCode: 143 },
       { number: 1, pod: 'p2', reason: 'out-of-memory', exitCode: 137 },
@@ -157,7 +157,7 @@ describe('runs as Jobs', () => {
     // Another trainer tells the same, each once.
     await runs.close();
     const { runs: later } = await start('ends', cluster);
-    await until(() => endsOf(later, 'r').length === 3);
+    await until(async () => (await endsOf(later, 'r')).length === 3);
     const told: string[] = [];
     const stop = new AbortController();
     for await (const watched of later.watch('r', 0, stop.signal)) {
@@ -176,25 +176,27 @@ describe('runs as Jobs', () => {
     const fail = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i++) {
         cluster.pod('r', `p${++pods}`, fault());
-        await until(() => endsOf(runs, 'r').length === pods || runs.get('r').record.state === 'failed');
+        await until(
+          async () => (await endsOf(runs, 'r')).length === pods || (await runs.get('r')).record.state === 'failed',
+        );
       }
     };
     for (const steps of [10, 20, 30]) {
       await fail(4);
       await new Promise((resolve) => setTimeout(resolve, 5));
       await commit('r', steps);
-      await until(() =>
-        runs.get('r').events.some(({ body }) => 'stepsCompleted' in body && body.stepsCompleted === steps),
+      await until(async () =>
+        (await runs.get('r')).events.some(({ body }) => 'stepsCompleted' in body && body.stepsCompleted === steps),
       );
       // The next fault is after the checkpoint by the clock, too.
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    expect(runs.get('r').record.state).not.toBe('failed');
+    expect((await runs.get('r')).record.state).not.toBe('failed');
     cluster.pod('r', 'preempted', { ...fault(), disruption: { reason: 'PreemptionByScheduler', message: '' } });
     pods++;
     await fail(5);
-    await until(() => runs.get('r').record.state === 'failed');
-    expect(runs.get('r').record.failure).toMatchObject({
+    await until(async () => (await runs.get('r')).record.state === 'failed');
+    expect((await runs.get('r')).record.failure).toMatchObject({
       code: 'INTERNAL',
       message: expect.stringMatching(/^5 pods .*exit code 1.*checkpoints\/000000000030/s) as string,
     });
@@ -216,7 +218,7 @@ describe('runs as Jobs', () => {
     await settled();
     reads.length = 0;
     cluster.pod('r7', 'p');
-    await until(() => runs.get('r7').record.state === 'running');
+    await until(async () => (await runs.get('r7')).record.state === 'running');
     await settled();
     expect(new Set(reads)).toEqual(new Set(['r7']));
   });

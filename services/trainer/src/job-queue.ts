@@ -9,7 +9,8 @@ import { createJobMaker, otherJob, type JobMakerOptions } from './job-maker.js';
 import { isJobOf } from './job-manifest.js';
 import { isOver, openPodAccount, type PodAccount, type PodAccountOptions } from './pod-account.js';
 import { faultsSince, type PodEnd } from './pod-ends.js';
-import { endOfPod, waitingReason } from './pod-words.js';
+import { endOfPod, waitKind, waitingReason } from './pod-words.js';
+import { countRun, uncountRun } from './run-metrics.js';
 import type { RunWork } from './run.js';
 import { createRunEnds, type RunEndsOptions } from './run-ends.js';
 import { exclusively, type RunEntry } from './run-entry.js';
@@ -76,6 +77,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     try {
       await followToEnd(run, runId);
     } finally {
+      uncountRun(runId);
       leave();
     }
   };
@@ -117,7 +119,10 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     if (outcome !== null) return (await isPodSeenOut(run, outcome)) ? endBy(run, outcome) : null;
     if (view.trouble !== null)
       tell(run, `${view.trouble.message}; the run goes on, what the cluster says of it is missing`);
-    if (!view.isWhole) return null;
+    if (!view.isWhole) {
+      if (entry.record.state === 'pending') countRun(specification.runId, 'api');
+      return null;
+    }
     const job = view.jobNamed(specification.runId);
     if (job === null) return withoutJob(run);
     if (!isJobOf(job, specification)) return () => stop(entry, otherJob(job), null);
@@ -135,8 +140,10 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     const current = pods.findLast(({ phase }) => phase === 'Pending' || phase === 'Running') ?? null;
     await setState(run, current);
     if (view.trouble !== null) return null;
+    const warning = view.warningOf(job.uid);
+    countRun(specification.runId, current?.phase === 'Running' ? null : waitKind(job, current, warning));
     if (current?.phase === 'Running') run.lastWords = '';
-    else tell(run, waitingReason(job, current, view.warningOf(job.uid), options.queue));
+    else tell(run, waitingReason(job, current, warning, options.queue));
     return null;
   };
 
@@ -196,6 +203,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
         const refusal = `the run's Job could not be made: ${error.message}`;
         return () => stop(entry, new KindredError(error.code, refusal, { cause: error }), null);
       }
+      countRun(specification.runId, error.code === 'RESOURCE_EXHAUSTED' ? 'quota' : 'api');
       run.retryAt = Date.now() + run.retryMs;
       run.retryMs = Math.min(maxRetryMs, 2 * run.retryMs);
       tell(run, `waits: ${error.message}`);
@@ -306,6 +314,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
         wake: () => {},
       };
       attended.set(entry, run);
+      countRun(entry.record.specification.runId, entry.record.state === 'running' ? null : 'starting');
       const work = attend(run).finally(() => {
         // It may have been resumed since.
         if (attended.get(entry) === run) attended.delete(entry);

@@ -31,10 +31,11 @@ export interface RunEntry {
 }
 
 /** Makes the entry of a run as it was found in the store, or of a new one. */
-export function createRunEntry({ record, commits, damage }: StoredRun): RunEntry {
+export function createRunEntry({ record, commits, damage, podEnds = [] }: StoredRun): RunEntry {
   const committed = eventsOf(commits);
   const log = createEventLog([...committed, ...record.tail]);
   for (const message of damage) log.notify(message);
+  for (const end of podEnds) log.addPodEnd(end);
   log.setPaused(record.state === 'paused');
   return {
     record,

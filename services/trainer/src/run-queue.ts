@@ -4,6 +4,7 @@ import type { TensorFlowOptions } from '@kindred/tensorflow-native';
 import type { RunningTraining, TrainingEnd, TrainingExecutor } from './executor.js';
 import type { Checkpointed, Commit } from './run.js';
 import { createRunEnds, type RunEndsOptions } from './run-ends.js';
+import { countRun, uncountRun } from './run-metrics.js';
 import { exclusively, keptCheckpoints, lastCheckpoint, type RunEntry } from './run-entry.js';
 import { otherSettings } from './run-settings.js';
 
@@ -43,7 +44,13 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
   let working: Promise<void> = Promise.resolve();
 
   const workOff = async (): Promise<void> => {
-    for (let entry = waiting.shift(); entry !== undefined && !closed; entry = waiting.shift()) await work(entry);
+    for (let entry = waiting.shift(); entry !== undefined && !closed; entry = waiting.shift()) {
+      const { runId } = entry.record.specification;
+      countRun(runId, null);
+      await work(entry);
+      if (waiting.includes(entry)) countRun(runId, 'turn');
+      else uncountRun(runId);
+    }
   };
 
   const work = async (entry: RunEntry): Promise<void> => {
@@ -129,6 +136,7 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
     },
     add(entry) {
       waiting.push(entry);
+      countRun(entry.record.specification.runId, 'turn');
       if (active === null) working = working.then(workOff);
     },
     async cancel(entry) {
@@ -136,7 +144,10 @@ export function createRunQueue(options: RunQueueOptions): RunQueue {
       if (active?.entry === entry) return active.training.cancel();
       await exclusively(entry, async () => {
         const place = waiting.indexOf(entry);
-        if (place >= 0) waiting.splice(place, 1);
+        if (place >= 0) {
+          waiting.splice(place, 1);
+          uncountRun(entry.record.specification.runId);
+        }
         if (place >= 0 || entry.record.state === 'paused') await endRun(entry, 'cancelled', null);
       });
     },

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { KindredError, isKindredError } from '@kindred/errors';
 import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
+import { createPodEnds, type PodEnd } from './pod-ends.js';
 import { commitKey, runKey, type Commit, type RunEvent, type RunRecord, type RunState } from './run.js';
 
 /** A run as it was found in the store. */
@@ -11,6 +12,8 @@ export interface StoredRun {
   readonly commits: readonly Commit[];
   /** What is wrong with later ones, for people. */
   readonly damage: readonly string[];
+  /** How its pods have ended. @default none is known */
+  readonly podEnds?: readonly PodEnd[];
 }
 
 /** Runs in a store. */
@@ -32,6 +35,8 @@ export interface RunStore {
   keepCheckpoints(runId: string, keys: readonly string[]): Promise<void>;
   /** Ids of all runs. */
   listIds(): Promise<string[]>;
+  /** Reads a run's record and nothing else of it. @throws KindredError DATA_LOSS when it is damaged. */
+  loadRecord(runId: string): Promise<RunRecord>;
   /** Reads a run; gives back an ended one's reserve. @throws KindredError DATA_LOSS when its record is damaged. */
   load(runId: string): Promise<StoredRun>;
   /**
@@ -39,7 +44,7 @@ export interface RunStore {
    * it is renamed to `*.damaged`, of which a run keeps the last few; what is whole stays.
    * @throws KindredError DATA_LOSS, with nothing changed, when there are commits but no such checkpoint.
    */
-  loadWhole(runId: string): Promise<Omit<StoredRun, 'record'>>;
+  loadWhole(runId: string): Promise<Omit<StoredRun, 'record' | 'podEnds'>>;
 }
 
 /** Room for a record when the disk is full, in bytes: a run that is paused must still be paused after a restart. */
@@ -56,6 +61,8 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
   };
   const recordKey = (runId: string): string => runKey(runId, 'run.json');
   const reserveKey = (runId: string): string => runKey(runId, 'reserve');
+
+  const podEnds = createPodEnds(artifacts);
 
   const setAside = async (key: string): Promise<void> => {
     if ((await artifacts.describe(key)) === null) return;
@@ -77,7 +84,18 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
     }
   };
 
+  const loadRecord = async (runId: string): Promise<RunRecord> => {
+    const record = await readJson(artifacts, recordKey(runId), isRunRecord);
+    if (record !== null) return record;
+    throw new KindredError(
+      'DATA_LOSS',
+      `${recordKey(runId)} is damaged; the run is left aside. Put the file back, or delete the folder ${runKey(runId, '')}`,
+      { resource: { type: 'run', name: runId } },
+    );
+  };
+
   return {
+    loadRecord,
     async saveGoing(record) {
       const { runId } = record.specification;
       // Random, since some file systems store zeros in no space.
@@ -125,20 +143,13 @@ export function createRunStore(artifacts: ArtifactStore): RunStore {
       return ids;
     },
     async load(runId) {
-      const record = await readJson(artifacts, recordKey(runId), isRunRecord);
-      if (record !== null) {
-        // The service may have died between the end's record and this.
-        if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
-        await dropOldDamaged(runId);
-        const { chain, rest } = await readCommits(artifacts, runId);
-        const damage = rest[0] === undefined ? [] : [`${faultOf(rest[0])}; the history ends before it`];
-        return { record, commits: chain.map(({ commit }) => commit), damage };
-      }
-      throw new KindredError(
-        'DATA_LOSS',
-        `${recordKey(runId)} is damaged; the run is left aside. Put the file back, or delete the folder ${runKey(runId, '')}`,
-        { resource: { type: 'run', name: runId } },
-      );
+      const record = await loadRecord(runId);
+      // The service may have died between the end's record and this.
+      if (endedStates.includes(record.state)) await artifacts.delete(reserveKey(runId));
+      await dropOldDamaged(runId);
+      const { chain, rest } = await readCommits(artifacts, runId);
+      const damage = rest[0] === undefined ? [] : [`${faultOf(rest[0])}; the history ends before it`];
+      return { record, commits: chain.map(({ commit }) => commit), damage, podEnds: await podEnds.list(runId) };
     },
     async loadWhole(runId) {
       const { chain, rest } = await readCommits(artifacts, runId);

@@ -96,6 +96,44 @@ describe('runs', () => {
     return { runs, artifacts, epoch, watchToEnd, next: script.next };
   };
 
+  it('begins with the records of runs that had ended, and reads the history of one that is asked for', async () => {
+    const first = await open('many');
+    const process = await (await first.runs.start(specification('r1')), first.next(1));
+    await first.epoch(process, 1);
+    process.end({ kind: 'done', artifacts: [] });
+    const ended = await first.watchToEnd('r1');
+    const records = 40;
+    const bytes = await first.artifacts.get('runs/r1/run.json');
+    const copyOf = (id: string) =>
+      new TextEncoder().encode(new TextDecoder().decode(bytes).replaceAll('"r1"', `"${id}"`));
+    for (let i = 0; i < records; i++) await first.artifacts.put(`runs/old-${i}/run.json`, copyOf(`old-${i}`));
+    const keys: string[] = [];
+    let [under, most] = [0, 0];
+    const artifacts = {
+      ...first.artifacts,
+      async get(key: string, sha256?: string) {
+        keys.push(key);
+        most = Math.max(most, ++under);
+        return first.artifacts.get(key, sha256).finally(() => under--);
+      },
+    };
+    const store = createRunStore(artifacts);
+    const options = { store, logger: createLogger('trainer', 'silent') };
+    const { executor } = scriptedExecutor();
+    const queue = createRunQueue({ ...options, executor, tensorFlow: {}, keepCheckpoints: 2 });
+    const runs = await openRuns({ ...options, queue, maxPendingRuns: 1 });
+    expect(keys).toHaveLength(records + 1);
+    expect(keys.every((key) => key.endsWith('/run.json'))).toBe(true);
+    // Side by side, but not all at once.
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(32);
+    expect(runs.list()).toHaveLength(records + 1);
+    keys.length = 0;
+    const both = await Promise.all([runs.get('r1'), runs.get('r1')]);
+    for (const { events } of both) expect(events).toEqual(ended.events);
+    expect(keys).toEqual(['runs/r1/run.json', commitKey('r1', 10)]);
+  });
+
   it('goes on after the service was killed, from the last checkpoint, with the history up to it', async () => {
     const first = await open('killed');
     await first.runs.start(specification('r1'));
@@ -106,8 +144,8 @@ describe('runs', () => {
     const second = await open('killed');
     const { job } = await second.next(1);
     expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
-    expect(second.runs.get('r1').events.map(({ number }) => number)).toEqual([0, 1]);
-    expect(second.runs.get('r1').record.attempts).toBe(2);
+    expect((await second.runs.get('r1')).events.map(({ number }) => number)).toEqual([0, 1]);
+    expect((await second.runs.get('r1')).record.attempts).toBe(2);
   });
 
   it('keeps the content that a pushed dataset has when the run is started, whatever its name stands for later', async () => {
@@ -154,8 +192,8 @@ describe('runs', () => {
     const second = await open('cut');
     const { job } = await second.next(1);
     expect(job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 20));
-    expect(second.runs.get('r1').notices[0]?.message).toContain(`${checkpointKey('r1', 30)} cannot be used`);
-    expect(second.runs.get('r1').events.length).toBe(4);
+    expect((await second.runs.get('r1')).notices[0]?.message).toContain(`${checkpointKey('r1', 30)} cannot be used`);
+    expect((await second.runs.get('r1')).events.length).toBe(4);
   });
 
   it('says when a run goes on with settings that change its bits', async () => {
@@ -165,7 +203,7 @@ describe('runs', () => {
     const messages = async (tensorFlow: TensorFlowOptions): Promise<string[]> => {
       const { runs, next } = await open('settings', scriptedExecutor(), tensorFlow);
       await next(1);
-      return runs.get('r1').notices.map(({ message }) => message);
+      return (await runs.get('r1')).notices.map(({ message }) => message);
     };
     expect(await messages({ intraOpThreads: 1, xla: false, tf32: true })).toEqual([]);
     const [message = ''] = await messages({ intraOpThreads: 1, xla: true, tf32: false });
@@ -202,7 +240,7 @@ describe('runs', () => {
     await expect(runs.resume('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await expect(runs.cancel('r1')).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     const again = await open('cancel');
-    expect(again.runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['knn', 'checkpoint', 'ended']);
+    expect((await again.runs.get('r1')).events.map(({ body }) => body.kind)).toEqual(['knn', 'checkpoint', 'ended']);
   });
 
   it('is idempotent by id, and refuses other content and too many', async () => {
@@ -214,7 +252,7 @@ describe('runs', () => {
     await expect(runs.start(specification('r1', '0.1'))).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     await runs.start(specification('r2'));
     await expect(runs.start(specification('r3'))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
-    expect(() => runs.get('r9')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }) as Error);
+    await expect(runs.get('r9')).rejects.toThrow(expect.objectContaining({ code: 'NOT_FOUND' }) as Error);
     expect((await runs.cancel('r2')).record.state).toBe('cancelled');
   });
 
@@ -259,8 +297,8 @@ describe('runs', () => {
     (await next(1)).end({ kind: 'failed', error: noSpace(), stepsCompleted: 0 });
     await watchToEnd('r1');
     await Promise.all([runs.cancel('r1'), runs.cancel('r1')]);
-    expect(runs.get('r1').record.state).toBe('cancelled');
-    expect(runs.get('r1').events.map(({ body }) => body.kind)).toEqual(['ended']);
+    expect((await runs.get('r1')).record.state).toBe('cancelled');
+    expect((await runs.get('r1')).events.map(({ body }) => body.kind)).toEqual(['ended']);
   });
 
   it.each([{ resource: { type: 'dataset', name: 'cifar-10' } }, { retryAfterMs: 1000 }, {}])(
@@ -299,11 +337,11 @@ describe('runs', () => {
 
     const second = await open('damaged');
     expect((await second.next(1)).job.checkpoint?.checkpoint.key).toBe(checkpointKey('r1', 10));
-    expect(second.runs.get('r1').notices[0]?.message).toContain(commitKey('r1', 20));
-    expect(second.runs.get('r1').events.length).toBe(2);
+    expect((await second.runs.get('r1')).notices[0]?.message).toContain(commitKey('r1', 20));
+    expect((await second.runs.get('r1')).events.length).toBe(2);
     expect(await first.artifacts.describe(commitKey('r1', 20))).toBeNull();
     expect(second.runs.damaged).toMatchObject([{ runId: 'r2' }]);
-    expect(() => second.runs.get('r2')).toThrow(expect.objectContaining({ code: 'DATA_LOSS' }) as Error);
+    await expect(second.runs.get('r2')).rejects.toMatchObject({ code: 'DATA_LOSS' });
     await expect(second.runs.start(specification('r2'))).rejects.toMatchObject({ code: 'DATA_LOSS' });
   });
 });

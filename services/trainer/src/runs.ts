@@ -14,9 +14,9 @@ export interface Runs {
   readonly damaged: readonly DamagedRun[];
   /** Starts a run, or returns the one that exists with the same content. RESOURCE_EXHAUSTED: no space, or too many wait. */
   start(specification: RunSpecification): Promise<RunView>;
-  get(runId: string): RunView;
-  /** Newest first. */
-  list(): RunView[];
+  get(runId: string): Promise<RunView>;
+  /** Ids, newest first. */
+  list(): string[];
   watch(
     runId: string,
     first: number,
@@ -45,11 +45,30 @@ export interface RunsOptions extends RunEndsOptions {
   readonly pinDatasets?: PinDatasets;
 }
 
-/** Reads all runs from the store and goes on with those that had not ended. A damaged one never stops the others. */
+/**
+ * Reads the records of all runs from the store, and the histories of those that had not ended, with which it goes on; others' when
+ * they are asked for. A damaged one never stops the others.
+ */
 export async function openRuns(options: RunsOptions): Promise<Runs> {
   const { store, logger, maxPendingRuns, queue } = options;
   const { pinDatasets = (specification) => Promise.resolve(specification) } = options;
-  const { entries, damaged } = await readAll(options);
+  const { entries, damaged, unread } = await readAll(options);
+  const reading = new Map<RunEntry, Promise<void>>();
+  /** Reads the history of a run that had ended when the service began, once somebody asks for the run. */
+  const whole = async (entry: RunEntry): Promise<RunEntry> => {
+    if (!unread.has(entry)) return entry;
+    const { runId } = entry.record.specification;
+    const read = async (): Promise<void> => {
+      const { log, commits, storedEvents } = createRunEntry(await store.load(runId));
+      Object.assign(entry, { log, commits, storedEvents });
+      unread.delete(entry);
+      for (const { message } of entry.log.notices) logger.warn({ run: runId, message }, 'stored data is damaged');
+    };
+    const under = reading.get(entry) ?? read().finally(() => reading.delete(entry));
+    reading.set(entry, under);
+    await under;
+    return entry;
+  };
   const entryOf = (runId: string): RunEntry => {
     const damage = damaged.find((run) => run.runId === runId);
     if (damage !== undefined) {
@@ -105,11 +124,11 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
     async start(asked) {
       const { runId } = asked;
       const before = existing(asked);
-      if (before !== null) return viewOf(before);
+      if (before !== null) return viewOf(await whole(before));
       const specification = await pinDatasets(asked);
       // Another call may have started it in the meantime.
       const meanwhile = existing(asked);
-      if (meanwhile !== null) return viewOf(meanwhile);
+      if (meanwhile !== null) return viewOf(await whole(meanwhile));
       if (queue.length >= maxPendingRuns) {
         throw new KindredError(
           'RESOURCE_EXHAUSTED',
@@ -128,11 +147,18 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       queue.add(entry);
       return viewOf(entry);
     },
-    get: (runId) => viewOf(entryOf(runId)),
-    list: () => [...entries.values()].sort(byCreation).reverse().map(viewOf),
-    watch: (runId, first, signal, firstPodEnd) => entryOf(runId).log.watch(first, signal, firstPodEnd),
+    get: async (runId) => viewOf(await whole(entryOf(runId))),
+    list: () =>
+      [...entries.values()]
+        .sort(byCreation)
+        .reverse()
+        .map(({ record }) => record.specification.runId),
+    async *watch(runId, first, signal, firstPodEnd) {
+      const { log } = await whole(entryOf(runId));
+      yield* log.watch(first, signal, firstPodEnd);
+    },
     async cancel(runId) {
-      const entry = entryOf(runId);
+      const entry = await whole(entryOf(runId));
       await entry.changing;
       const { state } = entry.record;
       if (state === 'succeeded' || state === 'failed') {
@@ -145,7 +171,7 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
       return viewOf(entry);
     },
     async resume(runId) {
-      const entry = entryOf(runId);
+      const entry = await whole(entryOf(runId));
       await exclusively(entry, async () => {
         const { state } = entry.record;
         if (state === 'succeeded') {
@@ -159,15 +185,25 @@ export async function openRuns(options: RunsOptions): Promise<Runs> {
   };
 }
 
+/** Records that are read at a time. */
+const readAtOnce = 32;
+
 async function readAll({ store, logger, queue }: RunsOptions) {
   const entries = new Map<string, RunEntry>();
+  const unread = new Set<RunEntry>();
   const damaged: DamagedRun[] = [];
-  for (const runId of await store.listIds()) {
+  const ids = await store.listIds();
+  const read = async (runId: string): Promise<void> => {
     try {
+      const record = await store.loadRecord(runId);
+      if (record.state !== 'running' && record.state !== 'pending') {
+        const entry = createRunEntry({ record, commits: [], damage: [] });
+        unread.add(entry);
+        entries.set(runId, entry);
+        return;
+      }
       const stored = await store.load(runId);
-      const { state } = stored.record;
-      const goesOn = !queue.worksWhileAway && (state === 'running' || state === 'pending');
-      const entry = createRunEntry(goesOn ? { ...stored, ...(await store.loadWhole(runId)) } : stored);
+      const entry = createRunEntry(queue.worksWhileAway ? stored : { ...stored, ...(await store.loadWhole(runId)) });
       for (const { message } of entry.log.notices) logger.warn({ run: runId, message }, 'stored data is damaged');
       entries.set(runId, entry);
     } catch (thrown) {
@@ -175,6 +211,13 @@ async function readAll({ store, logger, queue }: RunsOptions) {
       logger.error({ err: thrown, run: runId }, 'a run could not be read');
       damaged.push({ runId, notice: { time: new Date().toISOString(), message } });
     }
-  }
-  return { entries, damaged };
+  };
+  const next = ids.values();
+  await Promise.all(
+    Array.from({ length: readAtOnce }, async () => {
+      for (const runId of next) await read(runId);
+    }),
+  );
+  damaged.sort((a, b) => (a.runId < b.runId ? -1 : 1));
+  return { entries, damaged, unread };
 }
