@@ -133,7 +133,8 @@ describe('runs as Jobs', () => {
     const disruption = { reason: 'PreemptionByScheduler', message: 'for another' };
     cluster.pod('r', 'p1', { deleting: true, disruption });
     await until(async () => (await runs.get('r')).notices.length > 0);
-    cluster.logs.delete('p1');
+    // All is well, says the API server, and gives nothing.
+    cluster.logs.set('p1', '');
     cluster.pod('r', 'p1', { phase: 'Failed', exit: { code: 143, reason: 'Error', time: null } });
     await until(async () => (await endsOf(runs, 'r')).length === 1);
     cluster.logs.set('p2', `${'x'.repeat(2 * keptLogBytes)}the end`);

@@ -50,7 +50,8 @@ export function openPodAccount(entry: RunEntry, { client, podEnds, logger }: Pod
       for (const pod of pods) {
         if (entry.log.podEnds.some(({ uid }) => uid === pod.uid)) continue;
         if (isOver(pod)) {
-          const log = (await logOf(pod)) ?? early.get(pod.uid) ?? null;
+          // An API server that loses the pod while it answers gives nothing, and says that all is well.
+          const log = (await logOf(pod)) || early.get(pod.uid) || null;
           const end = await podEnds.add(runId, podEndOf(pod, entry.log.podEnds.length), log);
           early.delete(pod.uid);
           entry.log.addPodEnd(end);
