@@ -3,12 +3,12 @@ import { applySimclr } from './apply-simclr.js';
 import { centreCrop } from './centre-crop.js';
 import { createStream } from './random-stream.js';
 import type { StreamKey } from './random-stream.js';
-import { resizedCrop } from './resized-crop.js';
-import { checkRgbImage, checkRoom } from './rgb-image.js';
+import { checkRoom } from './rgb-image.js';
 import type { RgbImage } from './rgb-image.js';
 import { checkedSize, resolveSimclrOptions, resolveStandardOptions } from './simclr-options.js';
 import type { ResolvedSimclrOptions, SimclrOptions, StandardOptions } from './simclr-options.js';
 import { drawSimclrParameters } from './simclr-parameters.js';
+import type { SimclrParameters } from './simclr-parameters.js';
 
 /** What decides the views of an image: a {@link StreamKey} without the view. */
 export type ImageKey = Omit<StreamKey, 'view'>;
@@ -81,18 +81,27 @@ export function createEvaluationPipeline({ cropSize, resizeSide = null }: Evalua
   };
 }
 
+/** A view that is no more than its crop, resized. */
+const nothingRandom: Omit<SimclrParameters, 'crop'> = {
+  flip: false,
+  jitter: false,
+  jitter_order: [],
+  brightness: null,
+  contrast: null,
+  saturation: null,
+  hue: null,
+  grayscale: false,
+};
+
 /** The central square of `from` pixels a side, resized to `to`; an odd pixel is cut at the end. */
 function resizedSquare(image: RgbImage, from: number, to: number): RgbImage {
-  checkRgbImage(image);
   const box = {
     top: Math.floor((image.height - from) / 2),
     left: Math.floor((image.width - from) / 2),
     height: from,
     width: from,
   };
-  const data = new Uint8Array(to * to * 3);
-  resizedCrop(image, box, to, false, data);
-  return { data, height: to, width: to };
+  return { data: applySimclr(image, { ...nothingRandom, crop: box }, to), height: to, width: to };
 }
 
 function createViewPipeline(options: ResolvedSimclrOptions): ViewPipeline {

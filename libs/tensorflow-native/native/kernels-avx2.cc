@@ -8,9 +8,10 @@
 
 #include "norm-kernels.h"
 #include "winograd-kernels.h"
+#include "winograd-wide.h"
 
 namespace kindred {
 const WinogradKernels avx2Kernels = {"AVX2", avx2::forward, avx2::inputGradient, avx2::filterGradient,
-                                        avx2::transformFilter, avx2::forwardFrozen};
+                                        avx2::transformFilter, avx2::forwardFrozen, avx2::freezeWideFilter, avx2::forwardFrozenWide};
 const NormKernels avx2NormKernels = {avx2::normForward, avx2::normBackward};
 }

@@ -8,9 +8,10 @@
 
 #include "norm-kernels.h"
 #include "winograd-kernels.h"
+#include "winograd-wide.h"
 
 namespace kindred {
 const WinogradKernels avx512Kernels = {"AVX-512", avx512::forward, avx512::inputGradient, avx512::filterGradient,
-                                        avx512::transformFilter, avx512::forwardFrozen};
+                                        avx512::transformFilter, avx512::forwardFrozen, avx512::freezeWideFilter, avx512::forwardFrozenWide};
 const NormKernels avx512NormKernels = {avx512::normForward, avx512::normBackward};
 }

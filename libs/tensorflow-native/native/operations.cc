@@ -111,14 +111,20 @@ struct FrozenFilter {
   std::mutex mutex;
   std::unique_ptr<kindred::Buffer> values;
   bool relu = false;
+  /** By tiles of 4x4 outputs in place of 2x2. */
+  bool wide = false;
 };
 
 void* createFrozen(TF_OpKernelConstruction* construction) {
   TF_Status* const status = TF_NewStatus();
   auto* const frozen = new FrozenFilter{};
-  unsigned char relu = 0;
-  TF_OpKernelConstruction_GetAttrBool(construction, "relu", &relu, status);
-  frozen->relu = relu != 0;
+  const auto flag = [&](const char* name) {
+    unsigned char value = 0;
+    if (TF_GetCode(status) == TF_OK) TF_OpKernelConstruction_GetAttrBool(construction, name, &value, status);
+    return value != 0;
+  };
+  frozen->relu = flag("relu");
+  frozen->wide = flag("wide");
   if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
   TF_DeleteStatus(status);
   return frozen;
@@ -141,16 +147,19 @@ void computeFrozen(void* state, TF_OpKernelContext* context) {
   float* const y = call.allocate(0, {shape.images, shape.height, shape.width, shape.outputs});
   call.run([&] {
     auto& frozen = *static_cast<FrozenFilter*>(state);
+    const WinogradKernels* const kernels = kindred::winogradKernels();
     {
       const std::lock_guard<std::mutex> lock(frozen.mutex);
       if (frozen.values == nullptr) {
-        auto values = std::make_unique<kindred::Buffer>(static_cast<size_t>(16) * shape.inputs * shape.outputs);
-        kindred::winogradKernels()->freezeFilter(call.values(1), shape.inputs, shape.outputs, values->data());
+        auto values = std::make_unique<kindred::Buffer>(static_cast<size_t>(frozen.wide ? 36 : 16) * shape.inputs * shape.outputs);
+        const auto freeze = frozen.wide ? kernels->freezeWideFilter : kernels->freezeFilter;
+        freeze(call.values(1), shape.inputs, shape.outputs, values->data());
         frozen.values = std::move(values);
       }
     }
     const kindred::Ending ending{call.values(2), residual ? call.values(3) : nullptr, frozen.relu};
-    kindred::winogradKernels()->forwardFrozen(shape, call.values(0), frozen.values->data(), ending, y);
+    const auto forward = frozen.wide ? kernels->forwardFrozenWide : kernels->forwardFrozen;
+    forward(shape, call.values(0), frozen.values->data(), ending, y);
   });
 }
 
@@ -245,14 +254,14 @@ struct Operation {
   std::vector<const char*> inputs;
   std::vector<const char*> outputs;
   void (*compute)(void*, TF_OpKernelContext*);
-  /** What a node keeps; none where the operation has no attribute. */
-  const char* attribute = nullptr;
+  /** What a node keeps; none where the operation has no attributes. */
+  std::vector<const char*> attributes = {};
   void* (*create)(TF_OpKernelConstruction*) = nullptr;
   void (*destroy)(void*) = nullptr;
 };
 
-constexpr const char* epsilon = "epsilon: float";
-constexpr const char* relu = "relu: bool";
+const std::vector<const char*> epsilon = {"epsilon: float"};
+const std::vector<const char*> frozenForm = {"relu: bool", "wide: bool = false"};
 
 const std::vector<Operation> operations = {
     {"KindredConvolution", {"x: float", "filter: float"}, {"y: float"}, computeForward},
@@ -260,12 +269,12 @@ const std::vector<Operation> operations = {
      {"x: float", "filter: float", "bias: float"},
      {"y: float"},
      computeFrozen<false>,
-     relu, createFrozen, deleteFrozen},
+     frozenForm, createFrozen, deleteFrozen},
     {"KindredFrozenConvolutionAdd",
      {"x: float", "filter: float", "bias: float", "residual: float"},
      {"y: float"},
      computeFrozen<true>,
-     relu, createFrozen, deleteFrozen},
+     frozenForm, createFrozen, deleteFrozen},
     {"KindredConvolutionInputGradient", {"dy: float", "filter: float"}, {"dx: float"}, computeInputGradient},
     {"KindredConvolutionFilterGradient", {"x: float", "dy: float"}, {"dfilter: float"}, computeFilterGradient},
     {"KindredNormRelu",
@@ -294,7 +303,7 @@ bool registerOperations(TF_Status* status) {
     TF_OpDefinitionBuilder* const builder = TF_NewOpDefinitionBuilder(operation.name);
     for (const char* input : operation.inputs) TF_OpDefinitionBuilderAddInput(builder, input);
     for (const char* output : operation.outputs) TF_OpDefinitionBuilderAddOutput(builder, output);
-    if (operation.attribute != nullptr) TF_OpDefinitionBuilderAddAttr(builder, operation.attribute);
+    for (const char* attribute : operation.attributes) TF_OpDefinitionBuilderAddAttr(builder, attribute);
     TF_OpDefinitionBuilderSetShapeInferenceFunction(builder, unknownShape);
     TF_RegisterOpDefinition(builder, status);
     if (TF_GetCode(status) != TF_OK) return false;

@@ -17,17 +17,18 @@ constexpr int columns = 2 * lanes;
 constexpr int points = 16;
 constexpr int lineFloats = 16;  // staggers arrays whose sizes are powers of two over the cache's sets
 
-/** The 2x2 tiles of all images, numbered in one row. */
+/** The tiles of all images, `side` outputs high and wide, numbered in one row. */
 struct Tiles {
-  explicit Tiles(const ConvolutionShape& s)
-      : height(s.height), width(s.width), down((s.height + 1) / 2), across((s.width + 1) / 2), count(s.images * down * across) {}
-  int height, width, down, across, count;
+  explicit Tiles(const ConvolutionShape& s, int side = 2)
+      : height(s.height), width(s.width), side(side), down((s.height + side - 1) / side), across((s.width + side - 1) / side),
+        count(s.images * down * across) {}
+  int height, width, side, down, across, count;
 
   /** Points at the `Size`x`Size` pixels from `margin` before tile `index` on; at `zeros` for those outside the image. */
   template <int Size>
   void locate(int index, int margin, const float* map, int channels, const float* zeros, const float* (&pixels)[Size][Size]) const {
     const int image = index / (down * across), place = index % (down * across);
-    const int top = place / across * 2 - margin, left = place % across * 2 - margin;
+    const int top = place / across * side - margin, left = place % across * side - margin;
     for (int i = 0; i < Size; i++)
       for (int j = 0; j < Size; j++) {
         const int y = top + i, x = left + j;

@@ -30,6 +30,8 @@ describe('createFrozenEncoder', () => {
     // Channels that our own convolutions take.
     ['cifar', 32, 16],
     ['stl', 4, 96],
+    ['stl', 32, 96],
+    ['imagenet', 32, 45],
   ] as const)('gives the vectors of the plain encoder (%s, width %i, side %i)', (form, width, side) => {
     const architecture = createArchitecture({ form, width, featureDim: 16 });
     const parameters = trainedParameters(architecture);

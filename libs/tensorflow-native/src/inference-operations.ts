@@ -11,10 +11,12 @@ import type { TensorFlowRuntime } from './runtime.js';
 /**
  * Operations for parameters of `foldBatchNorm` that never change; eval mode only, without gradients. Our own convolutions transform their
  * filters once, at a graph's first run, and add bias and residual and apply the ReLU to what they hold in registers. TensorFlow's
- * graph optimizer joins its own convolutions with what follows them.
+ * graph optimizer joins its own convolutions with what follows them. `wide`: our own go by tiles of 4×4 outputs, with fewer
+ * multiplications and rounding errors some four times as large (docs/decisions/0012).
  */
 export function createInferenceOperations(
   runtime: Pick<TensorFlowRuntime, 'backend' | 'winograd' | 'device'>,
+  { wide = false }: { readonly wide?: boolean } = {},
 ): NetworkOperations {
   const native = createNativeOperations(runtime);
   const one: Execute = (op, attributes, inputs) => runtime.backend.executeSingleOutput(op, attributes, inputs);
@@ -26,9 +28,10 @@ export function createInferenceOperations(
     const convolution = made.get(x);
     if (convolution !== undefined) {
       const inputs = [convolution.x, convolution.kernel, offset];
+      const form = [attribute.bool('relu', relu), attribute.bool('wide', wide)];
       return residual === null
-        ? one('KindredFrozenConvolution', [attribute.bool('relu', relu)], inputs)
-        : one('KindredFrozenConvolutionAdd', [attribute.bool('relu', relu)], [...inputs, residual]);
+        ? one('KindredFrozenConvolution', form, inputs)
+        : one('KindredFrozenConvolutionAdd', form, [...inputs, residual]);
     }
     const shifted = one('BiasAdd', [float, layout], [x, offset]);
     const added = residual === null ? shifted : one('AddV2', [float], [shifted, residual]);

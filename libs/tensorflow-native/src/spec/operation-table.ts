@@ -171,8 +171,13 @@ export const ownRows: readonly OperationRow[] = [
   row('KindredConvolution', [], [[drawn(4, 9, 7, 32), drawn(3, 3, 32, 64)]]),
   row('KindredConvolutionInputGradient', [], [[drawn(4, 9, 7, 64), drawn(3, 3, 32, 64)]]),
   row('KindredConvolutionFilterGradient', [], [[drawn(4, 9, 7, 32), drawn(4, 9, 7, 64)]]),
-  row('KindredFrozenConvolution', [relu], [frozenInputs]),
-  row('KindredFrozenConvolutionAdd', [relu], [[...frozenInputs, drawn(4, 9, 7, 64)]]),
+  ...[false, true].flatMap((value) => {
+    const form = [relu, attribute.bool('wide', value)];
+    return [
+      row('KindredFrozenConvolution', form, [frozenInputs]),
+      row('KindredFrozenConvolutionAdd', form, [[...frozenInputs, drawn(4, 9, 7, 64)]]),
+    ];
+  }),
   row('KindredNormRelu', [epsilon], [[map, ...scaleAndOffset]], { outputs: 4 }),
   row('KindredNormAddRelu', [epsilon], [[map, ...scaleAndOffset, drawn(6, 9, 7, 16)]], { outputs: 4 }),
   row('KindredNormReluGradient', [], [[drawn(6, 9, 7, 16), map, ...scaleAndOffset, ...statistics]], { outputs: 3 }),
