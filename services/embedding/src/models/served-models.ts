@@ -60,6 +60,8 @@ export interface ServedModelsOptions {
   readonly maxBytes: number;
   /** Time between two looks at what a reference stands for, in milliseconds. */
   readonly followMs: number;
+  /** Bytes of the machine that models may still take, asked before each load. @default asks the kernel */
+  readonly availableBytes?: () => number;
   readonly logger: Logger;
   /** Told which models can be used, under `models/<name>`. */
   readonly health: HealthBoard;
@@ -78,14 +80,14 @@ interface Followed {
 
 /** Makes the set; empty. */
 export function createServedModels(options: ServedModelsOptions): ServedModels {
-  const { source, encoder, batching, maxBytes, followMs, logger, health } = options;
+  const { source, encoder, batching, maxBytes, followMs, availableBytes, logger, health } = options;
   const closed = new AbortController();
   // By reference, in the order of last use.
   const followed = new Map<string, Followed>();
   const firstLoads = new Map<string, Promise<Followed>>();
   const leases = new Map<ServedModel, number>();
   const inMemory = new Set<ServedModel>();
-  const budget = createMemoryBudget({ name: 'embedding-models', limitBytes: maxBytes });
+  const budget = createMemoryBudget({ name: 'embedding-models', limitBytes: maxBytes, availableBytes });
   // Given back once a model has been freed, which is after it has left `inMemory`.
   const reservations = new WeakMap<ServedModel, MemoryReservation>();
   let loading: Promise<unknown> = Promise.resolve();
