@@ -1,8 +1,9 @@
 // The trainer's settings, from the environment. The only reader of `process.env` in this service.
 import { randomUUID } from 'node:crypto';
-import { availableParallelism, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { invalidField } from '@kindred/errors';
 import {
+  coresOfMachine,
   defaultServiceAddress,
   fields,
   networkFields,
@@ -68,7 +69,7 @@ export interface TrainingRunConfig extends Pick<
 const trainingFields = {
   [serviceAddressVariable('data-augmentation')]: fields.text().default(defaultServiceAddress('data-augmentation')),
   KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
-  KINDRED_TRAINER_THREADS: fields.integer(1, 256).default(availableParallelism()),
+  KINDRED_TRAINER_THREADS: fields.integer(1, 256).default(Math.min(256, coresOfMachine())),
   KINDRED_TRAINER_XLA: fields.flag().default(false),
   KINDRED_TRAINER_TF32: fields.flag().default(true),
   KINDRED_TRAINER_KEEP_CHECKPOINTS: fields.integer(2, 1_000).default(3),

@@ -125,6 +125,14 @@ describe("a run's Job", () => {
     expect(none.nodeSelector).toEqual({ zone: 'a' });
     expect(none).not.toHaveProperty('resourceClaims');
     expect(none).not.toHaveProperty('runtimeClassName');
+    // One that is named comes in place of the claimed one.
+    const slice = 'nvidia.com/mig-1g.10gb';
+    const named = made({ accelerator: slice, acceleratorCount: 1 });
+    expect(named).not.toHaveProperty('resourceClaims');
+    expect(named.containers[0].resources).toEqual({
+      requests: { cpu: '2', [slice]: '1' },
+      limits: { cpu: '2', [slice]: '1' },
+    });
     // Without a word all of it stays.
     expect(made({})).toMatchObject({ ...pod, containers: [{ resources }] });
   });

@@ -80,7 +80,8 @@ export function jobManifest(options: JobManifestOptions): JobManifest {
     requests: { ...kept(requests), ...asked },
     limits: { ...kept(limits), ...asked },
   };
-  if (accelerator === noAccelerator) leaveDevices(pod, container);
+  if (accelerator !== '') leaveClaims(pod, container);
+  if (accelerator === noAccelerator) leaveDeviceNodes(pod);
   const environment = environmentOf(tensorFlow, cpuMillis, settings);
   const own = new Set(environment.map(({ name }) => name));
   container.env = [...(container.env ?? []).filter(({ name }: { name: string }) => !own.has(name)), ...environment];
@@ -114,10 +115,14 @@ export function jobManifest(options: JobManifestOptions): JobManifest {
   };
 }
 
-/** Takes away what only a pod with a device has: claims (DRA), and what lets or sends it to nodes with GPUs. */
-function leaveDevices(pod: PodSpec, container: PodSpec): void {
+/** Takes the template's claims of devices (DRA) away. */
+function leaveClaims(pod: PodSpec, container: PodSpec): void {
   delete container.resources.claims;
   delete pod.resourceClaims;
+}
+
+/** Takes away what lets or sends a pod to nodes with GPUs. */
+function leaveDeviceNodes(pod: PodSpec): void {
   if (pod.runtimeClassName === 'nvidia') delete pod.runtimeClassName;
   if (pod.tolerations !== undefined)
     pod.tolerations = pod.tolerations.filter(({ key = '' }: { key?: string }) => !key.startsWith(nvidia));
