@@ -69,6 +69,8 @@ export interface S3Patience {
   readonly onNotice: (message: string) => void;
 }
 
+/** What is received of a body before it is used: less, and the socket waits while a file is written. */
+const receivedAheadBytes = 2 ** 20;
 /** A call that takes longer than this altogether, but for a streamed body, is given up and repeated. */
 const longestCallMs = 600_000;
 const firstPauseMs = 200;
@@ -244,7 +246,7 @@ function watchedTransport(
 }
 
 function agentFor({ endpoint, caFile, parallelParts }: S3Location): http.Agent {
-  const options = { keepAlive: true, maxSockets: 4 * parallelParts };
+  const options = { keepAlive: true, maxSockets: 4 * parallelParts, highWaterMark: receivedAheadBytes };
   if (endpoint.protocol === 'http:') return new http.Agent(options);
   if (caFile === null) return new https.Agent(options);
   try {
