@@ -81,7 +81,7 @@ export function holdLease(options: LeaseOptions): Lease {
       known = await calls.create(name, { ...mine, transitions: 0, acquireTime: new Date() });
       return held(asked);
     }
-    if (seen?.version !== known.resourceVersion) seen = { version: known.resourceVersion, at: asked.steady };
+    if (seen?.version !== known.resourceVersion) seen = { version: known.resourceVersion, at: now().steady };
     const { holder, transitions, acquireTime } = known;
     if (holder === identity) {
       known = await calls.replace(name, known, { ...mine, transitions, acquireTime });
@@ -103,7 +103,7 @@ export function holdLease(options: LeaseOptions): Lease {
   const held = (asked: Clock): void => {
     renewedAt = asked;
     hasHeld = true;
-    begin();
+    if (!closing.signal.aborted) begin();
   };
 
   const run = async (): Promise<void> => {
@@ -125,7 +125,7 @@ export function holdLease(options: LeaseOptions): Lease {
   return {
     acquired,
     get isHeld() {
-      return !lost && renewedAt !== null && since(renewedAt) < durationMs * certainPart;
+      return !lost && !closing.signal.aborted && renewedAt !== null && since(renewedAt) < durationMs * certainPart;
     },
     get holder() {
       return known?.holder ?? waitsFor;

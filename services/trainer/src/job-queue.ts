@@ -135,7 +135,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     await remember(run, { job: job.uid });
     if (job.deleting) return null;
     const faults = faultsSince(entry.log.podEnds, job.uid, lastCommitTime(entry));
-    if (faults >= maxFaults && job.failed === null) return () => giveUp(run, job, faults);
+    if (faults >= maxFaults && job.failed === null && !job.complete) return giveUp(run, job);
     if (job.complete || job.failed !== null) return atEnd(run, job, pods);
     const current = pods.findLast(({ phase }) => phase === 'Pending' || phase === 'Running') ?? null;
     await setState(run, current);
@@ -161,12 +161,20 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
   };
 
   /** Ends a run whose pods end again and again; its Job would go on making them. */
-  const giveUp = async ({ entry }: Attended, job: JobState, faults: number): Promise<void> => {
-    await client.delete(job);
+  const giveUp = async (run: Attended, job: JobState): Promise<Ending> => {
+    const { entry } = run;
+    // A pod may have come to a checkpoint or to its end since the store was read.
+    const outcome = await readStore(run);
+    if (outcome !== null) return endBy(run, outcome);
+    const faults = faultsSince(entry.log.podEnds, job.uid, lastCommitTime(entry));
+    if (faults < maxFaults) return null;
     const { message, log } = entry.log.podEnds.at(-1) as PodEnd;
     const where = log === '' ? '' : `; its last words are in ${log}`;
     const reason = `${faults} pods ended by a fault of their own without reaching a checkpoint; the last: ${message}${where}`;
-    await stop(entry, new KindredError('INTERNAL', reason), null);
+    return async () => {
+      await client.delete(job);
+      await stop(entry, new KindredError('INTERNAL', reason), null);
+    };
   };
 
   /** What the pod has stored; the outcome only of the Job that works on the run. */

@@ -5,6 +5,7 @@ import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { chosenQueue } from './chosen-queue.js';
 import { loadConfig } from './config.js';
 import { createEventFiles } from './event-files.js';
+import { fencedStore } from './fenced-store.js';
 import { createHandlers } from './handlers.js';
 import { createDatasetPinner } from './pinned-datasets.js';
 import { createRunLineage } from './run-lineage.js';
@@ -17,10 +18,15 @@ import { onlyTurn, takeTurn } from './turn.js';
 await runMain('trainer', async () => {
   const config = loadConfig();
   const logger = createLogger('trainer');
-  const artifacts = await openStore(config.artifactStore, {
+  const store = await openStore(config.artifactStore, {
     patienceMs: config.storeRetryMs,
     onNotice: (message) => logger.warn(message),
   });
+  const onStray = (key: string): never => {
+    logger.fatal({ key }, 'it is not certain any more that no other trainer writes this; this one ends');
+    process.exit(1);
+  };
+  const artifacts = config.kubernetes === null ? store : fencedStore(store, { isOurs: () => turn.isOurs, onStray });
   const ends = {
     store: createRunStore(artifacts),
     eventFiles: createEventFiles(artifacts),

@@ -2,6 +2,7 @@
 import { isKindredError } from '@kindred/errors';
 import type { ArtifactStore } from '@kindred/artifact-store';
 import type { PodState } from '@kindred/kubernetes-jobs';
+import { trainingExit } from './exit-codes.js';
 import { endOfPod } from './pod-words.js';
 import { runKey } from './run.js';
 
@@ -24,7 +25,7 @@ export interface PodEnd {
   /** Null: its container never ran, or its end was not seen. */
   readonly exitCode: number | null;
   readonly message: string;
-  /** Key of its last words; empty: they could not be read, or are too many pods ago. */
+  /** Key of its last words; empty: they could not be read. Of the latest pods only, there is something at the key. */
   readonly log: string;
 }
 
@@ -102,9 +103,14 @@ const disruptions: Readonly<Record<string, PodEndReason>> = {
   DeletionByPodGC: 'node-lost',
 };
 
-function reasonOf({ disruption, exit, phase }: PodState): PodEndReason {
+/** What a process says that ends by a signal: SIGTERM as training-run does, or SIGKILL. */
+const endedBySignal: readonly number[] = [trainingExit.stopped, 137];
+
+function reasonOf({ deleting, disruption, exit, phase }: PodState): PodEndReason {
   if (disruption !== null) return disruptions[disruption.reason] ?? 'evicted';
   if (exit?.reason === 'OOMKilled') return 'out-of-memory';
+  // Somebody has deleted it: Kueue that suspends its Job, a person, a cancel. Not a fault of its own.
+  if (deleting && exit !== null && endedBySignal.includes(exit.code)) return 'deleted';
   if (exit === null) return phase === 'Succeeded' ? 'completed' : 'deleted';
   return exit.code === 0 ? 'completed' : 'exited';
 }

@@ -5,6 +5,7 @@ import type { EventFiles } from './event-files.js';
 import type { RunEvent, RunFailure, RunRecord, RunState } from './run.js';
 import { failureOf, type RunEntry } from './run-entry.js';
 import type { RunLineage } from './run-lineage.js';
+import { countEnd } from './run-metrics.js';
 import type { RunStore } from './run-store.js';
 
 /** Where ends are written. */
@@ -62,6 +63,7 @@ export function createRunEnds(options: RunEndsOptions): RunEnds {
     failure: RunFailure | null,
     artifacts: readonly string[] = [],
   ): Promise<void> => {
+    countEnd(state);
     const time = new Date().toISOString();
     const event: RunEvent = { number: entry.log.events.length, time, body: { kind: 'ended', state, failure } };
     const tail = [...entry.log.events.slice(entry.storedEvents), event];

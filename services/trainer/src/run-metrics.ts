@@ -1,5 +1,5 @@
 // Metrics of the runs under way: how many wait and why, how many train, how long the longest has waited.
-import { gauge } from '@kindred/service-runtime';
+import { counter, gauge } from '@kindred/service-runtime';
 
 /** What a run waits for: what a person would do about it is different for each. */
 export const waitReasons = ['turn', 'queue', 'scheduling', 'quota', 'image', 'api', 'starting'] as const;
@@ -23,7 +23,16 @@ gauge(
     return since.length === 0 ? 0 : (Date.now() - Math.min(...since)) / 1000;
   },
 );
+const ended = counter('kindred_trainer_ended_runs_total', 'Runs that this trainer has seen to their end, by how.', [
+  'state',
+]);
+for (const state of ['succeeded', 'failed', 'cancelled']) ended.inc({ state }, 0);
 show();
+
+/** Counts a run that has ended so. */
+export function countEnd(state: string): void {
+  ended.inc({ state });
+}
 
 /** Says what a run waits for; null: it trains. A wait for something else is the same wait. */
 export function countRun(runId: string, reason: WaitReason | null): void {

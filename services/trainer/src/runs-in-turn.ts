@@ -23,14 +23,21 @@ export function openInTurn(turn: Turn, open: () => Promise<Runs>): RunsInTurn {
     turn.check();
     throw new KindredError('UNAVAILABLE', 'the runs are being read; call again', { retryAfterMs: 1_000 });
   };
+  const opening = turn.begun.then(open).then((runs) => void (opened = runs));
+  // Met by whoever waits for it, which may be later than it is there.
+  opening.catch(() => {});
+  let hasBegun = false;
+  void turn.begun.then(() => (hasBegun = true));
   return {
-    ready: turn.begun.then(open).then((runs) => void (opened = runs)),
+    ready: opening,
     seen,
     changed() {
       turn.check();
       return seen();
     },
     async close() {
+      // Runs that are being opened would be worked on after the turn was given away.
+      if (hasBegun) await opening.catch(() => {});
       await opened?.close();
       await turn.close();
     },

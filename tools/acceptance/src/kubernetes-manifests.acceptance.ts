@@ -279,8 +279,13 @@ describe.skipIf(missing)('manifests', () => {
       expect(await may('trainer', verb, 'jobs'), verb).toBe(true);
     expect(await may('trainer', 'get', 'pods/log')).toBe(true);
     expect(await may('trainer', 'get', 'cronjobs/training-run')).toBe(true);
+    expect(await may('trainer', 'watch', 'events')).toBe(true);
+    for (const verb of ['get', 'update']) expect(await may('trainer', verb, 'leases/trainer'), verb).toBe(true);
     for (const [verb, resource] of [
       ['get', 'secrets'],
+      ['get', 'pods'],
+      ['update', 'leases/another'],
+      ['delete', 'leases/trainer'],
       ['create', 'pods'],
       ['delete', 'pods'],
       ['create', 'pods/exec'],

@@ -12,7 +12,6 @@ const others: Readonly<Record<string, string>> = {
   up: 'Prometheus itself',
   kubelet_volume_stats_available_bytes: 'kubelet',
   kubelet_volume_stats_capacity_bytes: 'kubelet',
-  kube_job_failed: 'kube-state-metrics',
 };
 /** Labels that Prometheus adds to every series that it scrapes in a cluster. */
 const added = new Set(['namespace', 'job', 'pod', 'instance', 'service', 'endpoint', 'container']);

@@ -211,7 +211,7 @@ describe('the trainer’s Role', () => {
     expect(rules).toEqual([
       'jobs: get,list,watch,create,delete',
       'cronjobs: get',
-      'pods: get,list,watch',
+      'pods: list,watch',
       'pods/log: get',
       'events: list,watch',
       'leases: get,update',
