@@ -21,3 +21,6 @@ export const frozenForwardEntry = workerEntry(import.meta.url, 'frozen-forward')
 
 /** Entry of the suite `neighbors-flat`. */
 export const flatSearchEntry = workerEntry(import.meta.url, 'flat-search');
+
+/** Entry of our own load client. */
+export const callLoadEntry = workerEntry(import.meta.url, 'call-load');

@@ -7,6 +7,7 @@ import { rateOf } from '../contestant.js';
 import { startOurs, startPython, modelName, type EmbeddingSide, type SideOptions } from '../embedding-sides.js';
 import { frozenForwardEntry } from '../entries.js';
 import { load, quantile, type LoadOptions, type LoadResult } from '../grpc-load.js';
+import { ownLoad } from '../own-load.js';
 import { compare, type Row } from '../report.js';
 import { alternate, type Round } from '../rounds.js';
 import type { Suite, SuiteContext, SuiteResult } from './suite.js';
@@ -21,6 +22,7 @@ const roundSeconds = 10;
 const overloadSeconds = 60;
 /** Images of a call in the second overload. */
 const imagesPerCall = 8;
+const embedPath = '/kindred.embedding.v1.EmbeddingService/Embed';
 /** Batches of a round of the bare network. */
 const forwardSteps = 60;
 const peerIs = 'grpcio (asyncio) and PyTorch, frozen, channels last, the same batching';
@@ -45,16 +47,11 @@ export const embeddingLoadSuite: Suite = {
     await mkdir(context.folder, { recursive: true });
     const { ours, send, close } = await underLoad(context, 'cifar', rawRequest(32, 1));
     try {
-      const [one, several] = [join(context.folder, 'one.bin'), join(context.folder, 'several.bin')];
-      await writeFile(one, rawRequest(32, 1));
-      await writeFile(several, rawRequest(32, imagesPerCall));
       const seconds = overloadSeconds;
       const rows = [
         await latency(context, ours, send),
-        ...(await overload(context, ours, send, { id: 'embed-overload', request: one, images: 1, seconds })),
-        ...(await overload(context, ours, send, {
-          ...{ id: 'embed-overload-eight', request: several, images: imagesPerCall, seconds },
-        })),
+        ...(await overload(context, ours, { id: 'embed-overload', images: 1, seconds })),
+        ...(await overload(context, ours, { id: 'embed-overload-eight', images: imagesPerCall, seconds })),
       ];
       return { rows, versions: {} };
     } finally {
@@ -143,39 +140,44 @@ async function latency({ say, rounds }: SuiteContext, ours: EmbeddingSide, send:
 
 interface Overload {
   readonly id: string;
-  readonly request: string;
   /** Images a call: the more they are, the less the load costs by the image. */
   readonly images: number;
   readonly seconds: number;
 }
 
 /**
- * What happens at three times of the saturated load, which is measured before and after, since a machine's speed drifts. The load comes
- * from the same cores and takes three times as much of them; what the service does with the rest is a row of its own.
+ * What happens at three times of the saturated load, which is measured before and after, since a machine's speed drifts. All three are
+ * sent by our own client, which takes less of the same cores than ghz; what the service does with the rest is a row of its own.
  */
 async function overload(
   { say, threads }: SuiteContext,
   ours: EmbeddingSide,
-  send: Send,
-  { id, request, images, seconds }: Overload,
+  { id, images, seconds }: Overload,
 ): Promise<Row[]> {
-  const saturating = { request, concurrency: Math.ceil(concurrency / images) };
-  const before = await send(ours, saturating);
+  const { address } = ours;
+  const call = {
+    address,
+    path: embedPath,
+    message: rawRequest(32, images),
+    concurrency: Math.ceil(concurrency / images),
+  };
+  const saturate = (): Promise<LoadResult> => ownLoad({ ...call, seconds: roundSeconds, rate: null });
+  const before = await saturate();
   let [early, late] = [Number.NaN, Number.NaN];
   const watch = [
     setTimeout(() => void ours.residentMiB().then((mib) => (early = mib)), (seconds / 3) * 1000),
     setTimeout(() => void ours.residentMiB().then((mib) => (late = mib)), (seconds - 2) * 1000),
   ];
-  const over = await send(ours, { request, rate: 3 * before.answered, seconds });
+  const over = await ownLoad({ ...call, rate: 3 * before.answered, seconds });
   for (const timer of watch) clearTimeout(timer);
-  const after = await send(ours, saturating);
+  const after = await saturate();
   const refusedMs = quantile(over.refusedMs, 0.99);
   const [answered, saturated] = [over.answered * images, ((before.answered + after.answered) / 2) * images];
   const saturatedLoad = (before.loadCores + after.loadCores) / 2;
   say(
     `${id}: ${answered.toFixed(0)} of ${saturated.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
       `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
-      `ghz took ${over.loadCores.toFixed(2)} cores, saturating ${saturatedLoad.toFixed(2)}`,
+      `the load took ${over.loadCores.toFixed(2)} cores, saturating ${saturatedLoad.toFixed(2)}`,
   );
   const refusal = { suite: loadSuite, id: `${id}-refusal`, unit: 'ms', against: 'none: p99 of the refused calls' };
   const left = 'the same, each by the core that the load left';
