@@ -202,10 +202,8 @@ describe('runCallLoad and bare HTTP/2', () => {
 
   it('names other ends: statuses, resets, no status; reads trailers of several frames', async () => {
     const seen: Record<string, number> = {
-      'no grpc-status': 0,
-      'stream reset with 2': 0,
-      'grpc-status 14': 0,
-      long: 0,
+      ...{ 'no grpc-status': 0, 'stream reset with 2': 0, 'grpc-status 14': 0 },
+      ...{ 'grpc-status 8 after a message': 0, long: 0 },
     };
     const kinds = Object.keys(seen);
     let calls = 0;
@@ -217,6 +215,7 @@ describe('runCallLoad and bare HTTP/2', () => {
         stream.respond({ ':status': 200 });
         stream.end(Buffer.alloc(5));
       } else if (kind === 'stream reset with 2') stream.close(2);
+      else if (kind === 'grpc-status 8 after a message') answerWith(stream, '8');
       else if (kind === 'long') answerWith(stream, '0', { filler: 'x'.repeat(40_000) });
       else stream.respond({ ':status': 200, 'grpc-status': '14' }, { endStream: true });
     });
