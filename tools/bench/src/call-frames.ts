@@ -7,8 +7,8 @@ export interface CallFrames {
   readonly headers: Buffer;
   /** DATA frames, the last of which ends the stream. */
   readonly data: readonly Buffer[];
-  /** All of it, for a call that is sent at once. */
-  readonly whole: Buffer;
+  /** Length of all of it. */
+  readonly bytes: number;
   /** What the frames take of the windows of connection and stream, in all. */
   readonly windowBytes: number;
 }
@@ -39,7 +39,8 @@ export function callFrames({ authority, path, message, timeoutSeconds }: CallTar
     const last = at + largestPayload >= body.length;
     data.push(frame(frameType.data, last ? flag.endStream : 0, 0, body.subarray(at, at + largestPayload)));
   }
-  return { headers, data, whole: Buffer.concat([headers, ...data]), windowBytes: body.length };
+  const bytes = data.reduce((sum, { length }) => sum + length, headers.length);
+  return { headers, data, bytes, windowBytes: body.length };
 }
 
 /** Bytes that a DATA frame takes of the windows. */

@@ -136,7 +136,7 @@ export function openLoadConnection(options: LoadConnectionOptions): LoadConnecti
       streams.set(stream, { beganMs, hasMessage: false, status: null });
       if (call.windowBytes <= connectionWindow && call.windowBytes <= streamWindow) {
         out.push({ frames: [call.headers, ...call.data], stream });
-        bytes += call.whole.length;
+        bytes += call.bytes;
         connectionWindow -= call.windowBytes;
       } else {
         put(stream, call.headers);
