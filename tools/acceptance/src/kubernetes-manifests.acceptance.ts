@@ -273,11 +273,14 @@ describe.skipIf(missing)('manifests', () => {
   it('let the trainer do what it must, in its own namespace, and nobody anything else', async () => {
     const may = async (account: string, verb: string, resource: string, namespace = 'kindred'): Promise<boolean> => {
       const as = `--as=system:serviceaccount:kindred:${account}`;
-      return (await plane.kubectl(['auth', 'can-i', verb, resource, '-n', namespace, as])).stdout.trim() === 'yes';
+      // `pods/log` would be the pod of that name.
+      const [kind, part] = resource.split(':') as [string, string?];
+      const asked = part === undefined ? [kind] : [kind, `--subresource=${part}`];
+      return (await plane.kubectl(['auth', 'can-i', verb, ...asked, '-n', namespace, as])).stdout.trim() === 'yes';
     };
     for (const verb of ['create', 'get', 'list', 'watch', 'delete'])
       expect(await may('trainer', verb, 'jobs'), verb).toBe(true);
-    expect(await may('trainer', 'get', 'pods/log')).toBe(true);
+    expect(await may('trainer', 'get', 'pods:log')).toBe(true);
     expect(await may('trainer', 'get', 'cronjobs/training-run')).toBe(true);
     expect(await may('trainer', 'watch', 'events')).toBe(true);
     for (const verb of ['get', 'update']) expect(await may('trainer', verb, 'leases/trainer'), verb).toBe(true);
@@ -288,7 +291,7 @@ describe.skipIf(missing)('manifests', () => {
       ['delete', 'leases/trainer'],
       ['create', 'pods'],
       ['delete', 'pods'],
-      ['create', 'pods/exec'],
+      ['create', 'pods:exec'],
       ['patch', 'deployments'],
       ['update', 'cronjobs'],
       ['escalate', 'roles'],
