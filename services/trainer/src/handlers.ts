@@ -1,6 +1,6 @@
 // TrainingService: requests in, runs out; no mathematics.
 import { randomUUID } from 'node:crypto';
-import { invalidField } from '@kindred/errors';
+import { invalidField, toKindredError } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
 import type { Run, TrainingServiceImplementation } from '@kindred/protocol/training';
 import { createPlan } from './plan.js';
@@ -13,6 +13,8 @@ const idForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxExperimentLength = 1_000_000;
 const defaultPageSize = 100;
 const maxPageSize = 1000;
+/** Histories of a page that are read at one time. */
+const readAtOnce = 16;
 
 /** Makes the handlers over `runs`; `draining` ends watches when the service ends, `inCluster`: runs are Jobs. */
 export function createHandlers(
@@ -45,11 +47,23 @@ export function createHandlers(
       const all = [...list(), ...damaged.map(({ runId }) => runId)];
       const first = pageToken === '' ? 0 : all.indexOf(pageToken);
       if (first < 0) throw invalidField('page_token', `got '${pageToken}'; allowed: next_page_token of a page before`);
-      const page: Run[] = [];
-      // Each may have to be read first.
-      for (const runId of all.slice(first, first + size)) {
+      const listed = async (runId: string): Promise<Run> => {
         const found = damaged.find((run) => run.runId === runId);
-        page.push(found === undefined ? toWireRun(await get(runId)) : toWireDamagedRun(found));
+        if (found !== undefined) return toWireDamagedRun(found);
+        try {
+          return toWireRun(await get(runId));
+        } catch (thrown) {
+          // One whose files somebody has removed must not hide the others.
+          const { code, message } = toKindredError(thrown);
+          if (code !== 'NOT_FOUND' && code !== 'DATA_LOSS') throw thrown;
+          return toWireDamagedRun({ runId, notice: { time: new Date().toISOString(), message } });
+        }
+      };
+      const ids = all.slice(first, first + size);
+      const page: Run[] = [];
+      // Each may have to be read from the store first.
+      for (let at = 0; at < ids.length; at += readAtOnce) {
+        page.push(...(await Promise.all(ids.slice(at, at + readAtOnce).map(listed))));
       }
       return { runs: page, nextPageToken: all[first + size] ?? '' };
     },
