@@ -7,7 +7,7 @@ import { trainingExit } from './exit-codes.js';
 import type { RunSpecification } from './run.js';
 import type { TrainingRunConfig } from './config.js';
 import { contentOf } from './run-entry.js';
-import { noAccelerator, noResources } from './run-resources.js';
+import { namesAccelerator, noAccelerator, noResources } from './run-resources.js';
 
 /** Labels of all Jobs of runs and of their pods. */
 export const runLabels = {
@@ -66,9 +66,8 @@ export function jobManifest(options: JobManifestOptions): JobManifest {
   }
   const labels = { ...runLabels, [runLabel]: specification.runId };
   container.args = [specification.runId];
-  const isNamed = accelerator !== '' && accelerator !== noAccelerator;
   const asked = {
-    ...(isNamed && { [accelerator]: String(acceleratorCount) }),
+    ...(namesAccelerator(accelerator) && { [accelerator]: String(acceleratorCount) }),
     ...(cpuMillis > 0 && { cpu: `${cpuMillis}m` }),
     ...(memoryBytes > 0 && { memory: String(memoryBytes) }),
   };

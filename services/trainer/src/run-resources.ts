@@ -33,7 +33,7 @@ export function readResources(asked: training.RunResources | undefined, inCluste
     );
   }
   const { accelerator, acceleratorCount, cpuMillis, priorityClass } = asked;
-  const isNamed = accelerator !== '' && accelerator !== noAccelerator;
+  const isNamed = namesAccelerator(accelerator);
   if (isNamed && !resourceForm.test(accelerator)) {
     throw invalidField(
       'resources.accelerator',
@@ -60,4 +60,9 @@ export function readResources(asked: training.RunResources | undefined, inCluste
 /** Resources as the contract writes them. */
 export function toWireResources(resources: RunResources | undefined): training.RunResources | undefined {
   return resources === undefined ? undefined : { ...resources, memoryBytes: BigInt(resources.memoryBytes) };
+}
+
+/** Whether a request names an accelerator, neither none nor the template's. */
+export function namesAccelerator(accelerator: string): boolean {
+  return accelerator !== '' && accelerator !== noAccelerator;
 }
