@@ -1,4 +1,5 @@
 // A cluster's nodes as one: calls go to one node until it does not answer, then to the next.
+import { setTimeout } from 'node:timers/promises';
 import { KindredError } from '@kindred/errors';
 import { createPeerPolicy, type Logger, type PeerPolicy } from '@kindred/service-runtime';
 import {
@@ -233,16 +234,7 @@ function cancellation(signal: AbortSignal): { readonly promise: Promise<never>; 
   return { promise, release: () => signal.removeEventListener('abort', stop) };
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener('abort', end, { once: true });
-  });
+/** Ends early when `signal` is aborted; keeps no process alive. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref: false }).catch(() => {});
 }
