@@ -7,11 +7,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectS3, type S3Connection } from './s3-connection.js';
 import { parseStoreLocation, type S3Location } from './store-location.js';
 
+/** 8 MiB, no two blocks of which are the same. */
+const long = Buffer.alloc(8 * 2 ** 20);
+for (let at = 0; at < long.length; at += 4) long.writeUInt32LE(at, at);
+
 describe('a connection', () => {
   let server: Server;
   let connection: S3Connection;
   beforeAll(async () => {
-    server = createServer((_, response) => response.end(Buffer.alloc(100_000)));
+    server = createServer(({ url = '' }, response) =>
+      response.end(url.includes('long') ? long : Buffer.alloc(100_000)),
+    );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const location = parseStoreLocation(`s3://artifacts?endpoint=http://127.0.0.1:${port}`, {}) as S3Location;
@@ -38,5 +44,19 @@ describe('a connection', () => {
     }
     // The last ones may still hang on the sockets and the stack.
     expect(kept()).toBeLessThanOrEqual(2);
+  });
+
+  it('gives parts that stay as they are when more is read', async () => {
+    const response = await connection.open({ method: 'GET', key: 'long', expected: [200] });
+    const parts: Uint8Array[] = [];
+    for await (const part of response as AsyncIterable<Uint8Array>) parts.push(part);
+    expect(Buffer.concat(parts).equals(long)).toBe(true);
+  });
+
+  it('waits with reading while nobody takes what came', async () => {
+    const response = await connection.open({ method: 'GET', key: 'long', expected: [200] });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(response.readableLength).toBeLessThan(long.length / 2);
+    expect(Buffer.concat(await response.toArray()).equals(long)).toBe(true);
   });
 });

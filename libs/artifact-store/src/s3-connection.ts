@@ -1,12 +1,12 @@
 // Calls of an S3 server: the minio client signs them; time-outs, repeats and the words of errors are ours.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import { buffer } from 'node:stream/consumers';
-import { invalidField, isKindredError, type KindredError } from '@kindred/errors';
+import { isKindredError, type KindredError } from '@kindred/errors';
 import { Client } from 'minio';
 import pRetry from 'p-retry';
+import { s3Agent } from './s3-agent.js';
 import type { S3Credentials, SessionKeys } from './s3-credentials.js';
 import { s3Fault } from './s3-faults.js';
 import type { S3Location } from './store-location.js';
@@ -69,8 +69,6 @@ export interface S3Patience {
   readonly onNotice: (message: string) => void;
 }
 
-/** What is received of a body before it is used: less, and the socket waits while a file is written. */
-const receivedAheadBytes = 2 ** 20;
 /** A call that takes longer than this altogether, but for a streamed body, is given up and repeated. */
 const longestCallMs = 600_000;
 const firstPauseMs = 200;
@@ -111,7 +109,7 @@ export function connectS3(location: S3Location, credentials: S3Credentials, pati
     region,
     pathStyle,
     transport: watchedTransport(endpoint.protocol === 'https:', idleMs, attempts),
-    transportAgent: agentFor(location),
+    transportAgent: s3Agent(location),
     retryOptions: { disableRetry: true },
   });
   // Bodies carry a CRC-32 that the server checks, so that they need no second SHA-256 for the signature.
@@ -243,20 +241,6 @@ function watchedTransport(
     return sent;
   };
   return { request: watched as typeof http.request };
-}
-
-function agentFor({ endpoint, caFile, parallelParts }: S3Location): http.Agent {
-  const options = { keepAlive: true, maxSockets: 4 * parallelParts, highWaterMark: receivedAheadBytes };
-  if (endpoint.protocol === 'http:') return new http.Agent(options);
-  if (caFile === null) return new https.Agent(options);
-  try {
-    return new https.Agent({ ...options, ca: readFileSync(caFile) });
-  } catch (thrown) {
-    throw invalidField(
-      'store: ca',
-      `got '${caFile}', ${(thrown as Error).message}; allowed: a file of certificates (PEM)`,
-    );
-  }
 }
 
 /** Says once when a server has been away for a while, and once when it is back. */
