@@ -1,56 +1,116 @@
 // Calls that are refused for want of room: before their messages are read, with a time to come back, and only where it is asked for.
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { join } from 'node:path';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
-import { afterEach, expect, it } from 'vitest';
-import { connect, openClient, startService, type Overload } from './index.js';
-import { trainingHandlers } from './spec/training-stand-in.js';
+import { temporaryFolder } from '@kindred/testing';
+import { createCertificateAuthority } from '@kindred/testing/certificates';
+import { afterEach, describe, expect, it } from 'vitest';
+import { connect, openClient, startService, type ClientSecurity, type ServerSecurity } from './index.js';
+import type { Overload } from './refusals.js';
+import { trainingHandlers, trainingRoles } from './spec/training-stand-in.js';
 
+const folder = temporaryFolder('call-gate');
+const getRun = '/kindred.training.v1.TrainingService/GetRun';
+const full: Overload = { text: 'nothing fits', retryAfterMs: 1230 };
+const refusal = { code: 'RESOURCE_EXHAUSTED', message: 'nothing fits', retryAfterMs: 1240 };
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close();
 });
 
-it('refuses calls for want of room without a word to their handlers', async () => {
-  let full: Overload | null = null;
-  const asked: string[] = [];
-  const handled: string[] = [];
+/** A service with as much room as a test says, that notes what it is asked. */
+async function start(security?: ServerSecurity) {
+  const state = { overload: null as Overload | null, asked: [] as string[], handled: [] as string[] };
   const service = await startService({
     name: 'trainer',
-    network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 100, maxConnectionAgeMs: 0 },
+    network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 100, maxConnectionAgeMs: 0, security },
     register: (registrar) =>
       registrar.add(
         TrainingServiceDefinition,
         trainingHandlers({
           getRun: async ({ runId }) => {
-            handled.push(runId ?? '');
+            state.handled.push(runId ?? '');
             return { run: { runId } };
           },
         }),
+        trainingRoles,
       ),
     overloaded(path) {
-      asked.push(path);
-      return full;
+      state.asked.push(path);
+      return state.overload;
     },
   });
-  const { client, close } = connect(TrainingServiceDefinition, {
+  open.push(service);
+  return { service, state };
+}
+
+function clientOf(address: string, security: Partial<ClientSecurity> = {}) {
+  const connection = connect(TrainingServiceDefinition, {
     service: 'trainer',
-    address: service.address,
-    security: openClient,
+    address,
+    security: { ...openClient, ...security },
   });
-  open.push(service, { close });
-  await client.getRun({ runId: 'first' });
-  full = { text: 'nothing fits', retryAfterMs: 1230 };
-  // Twice: what is sent is made once.
-  for (let i = 0; i < 2; i++) {
-    await expect(client.getRun({ runId: 'refused' })).rejects.toMatchObject({
-      code: 'RESOURCE_EXHAUSTED',
-      message: 'nothing fits',
-      retryAfterMs: 1240,
-    });
-  }
-  const metrics = await (await fetch(`http://${service.metricsAddress}/metrics`)).text();
-  expect(metrics).toMatch(/kindred_server_refused_calls_total\{[^}]*grpc_method="GetRun",reason="OVERLOADED"\} 2/);
-  full = null;
-  await client.getRun({ runId: 'last' });
-  expect(handled).toEqual(['first', 'last']);
-  expect(new Set(asked)).toEqual(new Set(['/kindred.training.v1.TrainingService/GetRun']));
+  open.push(connection);
+  return connection.client;
+}
+
+describe('a service without room', () => {
+  it('refuses calls without a word to their handlers, and asks once a call', async () => {
+    const { service, state } = await start();
+    const client = clientOf(service.address);
+    await client.getRun({ runId: 'first' });
+    state.overload = full;
+    // Twice: what is sent is made once.
+    for (let i = 0; i < 2; i++) await expect(client.getRun({ runId: 'refused' })).rejects.toMatchObject(refusal);
+    const metrics = await (await fetch(`http://${service.metricsAddress}/metrics`)).text();
+    expect(metrics).toMatch(/kindred_server_refused_calls_total\{[^}]*grpc_method="GetRun",reason="OVERLOADED"\} 2/);
+    state.overload = null;
+    await client.getRun({ runId: 'last' });
+    expect(state.handled).toEqual(['first', 'last']);
+    expect(state.asked).toEqual(Array(4).fill(getRun));
+  });
+
+  it('refuses a message of many windows on a connection that goes on', async () => {
+    const { service, state } = await start();
+    const client = clientOf(service.address);
+    state.overload = full;
+    for (let i = 0; i < 3; i++)
+      await expect(client.getRun({ runId: 'x'.repeat(2 ** 21) })).rejects.toMatchObject(refusal);
+    state.overload = null;
+    await client.getRun({ runId: 'last' });
+    expect(state.handled).toEqual(['last']);
+  });
+
+  it('refuses over TLS as well, and who has no token or not the role hears that, not of room', async () => {
+    const authority = await createCertificateAuthority(join(folder, 'authority'));
+    const token = 'reader-'.padEnd(40, 'r');
+    const [accessFile, tokenFile] = [join(folder, 'access'), join(folder, 'token')];
+    writeFileSync(accessFile, `reader read ${token}\n`);
+    writeFileSync(tokenFile, `${token}\n`);
+    const { service, state } = await start({ ...(await authority.issue('trainer')), clientCaFile: null, accessFile });
+    const tls = { tls: true, caFile: authority.caFile };
+    const reader = clientOf(service.address, { ...tls, tokenFile });
+    state.overload = full;
+    await expect(clientOf(service.address, tls).getRun({})).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(reader.cancelRun({})).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    expect(state.asked).toEqual([]);
+    await expect(reader.getRun({})).rejects.toMatchObject(refusal);
+    state.overload = null;
+    await reader.getRun({ runId: 'in' });
+    expect(state.handled).toEqual(['in']);
+  });
+
+  it('leaves what is no gRPC to grpc-js', async () => {
+    const { service, state } = await start();
+    state.overload = full;
+    const session = connectHttp2(`http://${service.address}`);
+    open.push({ close: () => session.close() });
+    const stream = session.request({ ':method': 'POST', ':path': getRun, 'content-type': 'text/plain' });
+    stream.end();
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
+    expect(headers[':status']).toBe(415);
+    expect(state.asked).toEqual([]);
+  });
 });

@@ -1,10 +1,11 @@
 // Turns calls away before their messages are read: without a token, without the role, while the service ends or has no room.
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { ServerInterceptingCall, Metadata, status, type ServerInterceptor } from '@grpc/grpc-js';
-import { Any, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
-import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 import type { AccessTable, Caller, RpcRole } from './access.js';
 import { roleAllows } from './access.js';
 import { counter } from './metrics.js';
+import { detailsOf, overloadRefusals, type Overload, type ReadyRefusal, type Refusal } from './refusals.js';
+import type { StreamGate } from './stream-gate.js';
 
 /** What the gate decides by. */
 export interface CallGateOptions {
@@ -17,12 +18,15 @@ export interface CallGateOptions {
   readonly overloaded?: (path: string) => Overload | null;
 }
 
-/** Why a call is refused before its message is read: there is no room for it. The caller gets RESOURCE_EXHAUSTED with RetryInfo. */
-export interface Overload {
-  /** For people: what is full. */
-  readonly text: string;
-  /** When room is likely, in milliseconds. */
-  readonly retryAfterMs: number;
+/** The gate's two places, which decide alike. */
+export interface CallGate {
+  /** Goes first among a server's interceptors. */
+  readonly interceptor: ServerInterceptor;
+  /**
+   * Before grpc-js: refuses for want of room alone, the one refusal that has to be cheap, since the more of them there are the less
+   * there is to spend. Null where no call is refused for it.
+   */
+  readonly streams: StreamGate | null;
 }
 
 /** What the gate learns of a call that it lets through. */
@@ -32,24 +36,11 @@ export interface Admission {
   readonly caller: string | null;
 }
 
-interface Refusal {
-  readonly code: status;
-  /** For programs: `google.rpc.ErrorInfo.reason`. */
-  readonly reason: string;
-  readonly text: string;
-  readonly retryAfterMs?: number;
-  /** What {@link detailsOf} gives, where it is known already. */
-  readonly trailer?: Metadata;
-}
-
 /** Metadata of this process alone: the gate sets it whatever the caller sent, the server's middleware takes it out. */
 const admissionKey = 'kindred-admission';
 
 /** Calls that could not be accepted while the service ends succeed on another replica, or after the restart. */
 const retryWhileDrainingMs = 500;
-/** Times in refusals for want of room are multiples of it: their trailers are then few, and made once. */
-const retryStepMs = 20;
-const maxKnownTrailers = 512;
 
 const refused = counter(
   'kindred_server_refused_calls_total',
@@ -57,19 +48,41 @@ const refused = counter(
   ['grpc_service', 'grpc_method', 'reason'],
 );
 
-/** Makes the interceptor that every call of a server goes through first. */
-export function callGate(options: CallGateOptions): ServerInterceptor {
-  const overloads = overloadRefusals();
-  return (method, call) =>
+/** Makes the gate of one server. */
+export function callGate(options: CallGateOptions): CallGate {
+  const { overloaded, access } = options;
+  const refusalOf = overloadRefusals();
+  const wantOfRoom = (path: string): ReadyRefusal | null => {
+    const overload = overloaded?.(path) ?? null;
+    return overload === null ? null : refusalOf(overload);
+  };
+  // Known from the first stream on: one that has been at the gate is not asked for room a second time.
+  let streamsAreAsked = false;
+
+  const streams: StreamGate = (stream, headers) => {
+    streamsAreAsked = true;
+    const path = headers[':path'];
+    if (path === undefined || !isGrpc(headers)) return false;
+    const metadata = access === null ? null : Metadata.fromHttp2Headers({ authorization: headers.authorization });
+    // Refused for something else: by the interceptor, as calls to other services are.
+    if ('code' in judge(path, metadata, options)) return false;
+    const refusal = wantOfRoom(path);
+    if (refusal === null) return false;
+    count(path, refusal);
+    refuseStream(stream, refusal);
+    return true;
+  };
+
+  const interceptor: ServerInterceptor = ({ path }, call) =>
     new ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata(metadata, admit) {
-            const verdict = judge(method.path, metadata, options);
-            const refusal = 'code' in verdict ? verdict : overloads(options.overloaded?.(method.path) ?? null);
+            const verdict = judge(path, metadata, options);
+            const refusal: (Refusal & Partial<ReadyRefusal>) | null =
+              'code' in verdict ? verdict : streamsAreAsked ? null : wantOfRoom(path);
             if (refusal !== null) {
-              const [, service = '', name = ''] = method.path.split('/');
-              refused.inc({ grpc_service: service, grpc_method: name, reason: refusal.reason });
+              count(path, refusal);
               const details = refusal.trailer ?? detailsOf(refusal);
               call.sendStatus({ code: refusal.code, details: refusal.text, metadata: details });
               return;
@@ -85,6 +98,7 @@ export function callGate(options: CallGateOptions): ServerInterceptor {
           },
         }),
     });
+  return { interceptor, streams: overloaded === undefined ? null : streams };
 }
 
 /** What the gate wrote beside a call; `read` looks up one key of its metadata. */
@@ -95,32 +109,31 @@ export function admissionOf(read: (key: string) => string | Uint8Array | undefin
     : (JSON.parse(decodeURIComponent(String(text))) as Admission);
 }
 
-/** Makes refusals of overloads. Under load there are hundreds a second, so what they carry is made once a time that they name. */
-function overloadRefusals(): (overload: Overload | null) => Refusal | null {
-  const known = new Map<string, Refusal>();
-  return (overload) => {
-    if (overload === null) return null;
-    const retryAfterMs = Math.ceil(overload.retryAfterMs / retryStepMs) * retryStepMs;
-    const key = `${retryAfterMs} ${overload.text}`;
-    let refusal = known.get(key);
-    if (refusal === undefined) {
-      const made: Refusal = {
-        code: status.RESOURCE_EXHAUSTED,
-        reason: 'OVERLOADED',
-        text: overload.text,
-        retryAfterMs,
-      };
-      refusal = { ...made, trailer: detailsOf(made) };
-      if (known.size >= maxKnownTrailers) known.clear();
-      known.set(key, refusal);
-    }
-    return refusal;
-  };
+/** As grpc-js reckons it; the others get its answer, 415. */
+function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return headers['content-type']?.startsWith('application/grpc') === true;
 }
 
+function refuseStream(stream: ServerHttp2Stream, { headers }: ReadyRefusal): void {
+  // A caller that has left meanwhile, or leaves now: nobody to tell.
+  stream.on('error', nobodyToTell);
+  if (stream.destroyed || stream.closed) return;
+  stream.respond(headers, { endStream: true });
+  // What is still sent is read and dropped, since it counts against the connection's window.
+  stream.resume();
+}
+
+function nobodyToTell(): void {}
+
+function count(path: string, { reason }: Refusal): void {
+  const [, service = '', name = ''] = path.split('/');
+  refused.inc({ grpc_service: service, grpc_method: name, reason });
+}
+
+/** `metadata` is null only where no token is asked for. */
 function judge(
   path: string,
-  metadata: Metadata,
+  metadata: Metadata | null,
   { access, roles, draining }: CallGateOptions,
 ): Refusal | { readonly caller: Caller | null } {
   const asked = roles.get(path) ?? 'admin';
@@ -128,7 +141,7 @@ function judge(
     const text = 'the service is ending; send the call again, it goes to another replica or to the successor';
     return { code: status.UNAVAILABLE, reason: 'SERVICE_ENDING', text, retryAfterMs: retryWhileDrainingMs };
   }
-  if (access === null || asked === 'open') return { caller: null };
+  if (access === null || metadata === null || asked === 'open') return { caller: null };
   const header = metadata.get('authorization');
   if (header.length === 0) {
     const text = "no token; send the metadata 'authorization: Bearer <token>' (Kindred's clients: KINDRED_TOKEN_FILE)";
@@ -149,26 +162,4 @@ function judge(
     return { code: status.PERMISSION_DENIED, reason: 'ROLE_MISSING', text };
   }
   return { caller };
-}
-
-function detailsOf({ code, reason, text, retryAfterMs }: Refusal): Metadata {
-  const details = [
-    Any.fromPartial({
-      typeUrl: `type.googleapis.com/${ErrorInfo.$type}`,
-      value: ErrorInfo.encode(ErrorInfo.fromPartial({ reason, domain: 'kindred' })).finish(),
-    }),
-  ];
-  if (retryAfterMs !== undefined) {
-    const retryDelay = { seconds: Math.floor(retryAfterMs / 1000), nanos: (retryAfterMs % 1000) * 1e6 };
-    details.push(
-      Any.fromPartial({
-        typeUrl: `type.googleapis.com/${RetryInfo.$type}`,
-        value: RetryInfo.encode(RetryInfo.fromPartial({ retryDelay })).finish(),
-      }),
-    );
-  }
-  const metadata = new Metadata();
-  const encoded = Status.encode(Status.fromPartial({ code, message: text, details })).finish();
-  metadata.set('grpc-status-details-bin', Buffer.from(encoded));
-  return metadata;
 }

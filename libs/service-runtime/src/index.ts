@@ -1,7 +1,7 @@
 // One way to be a service, and one way to call one.
 export { startService } from './service.js';
 export type { RunningService, ServiceOptions, ServiceRegistrar } from './service.js';
-export type { Overload } from './call-gate.js';
+export type { Overload } from './refusals.js';
 export { fields, readConfig } from './config.js';
 export { networkFields, type NetworkConfig, type ServerSecurity } from './network-config.js';
 export { connect } from './client.js';

@@ -9,14 +9,16 @@ import { prometheusServerMiddleware } from 'nice-grpc-prometheus';
 import { HealthDefinition } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import { rolesByPath, type RpcRole, type RpcRoles } from './access.js';
-import { callGate, type Overload } from './call-gate.js';
+import { callGate } from './call-gate.js';
 import { createHealthBoard, type ServerHealth } from './health.js';
 import { createLogger, type Logger } from './logger.js';
 import type { NetworkConfig, ServerSecurity } from './network-config.js';
 import { serveObservability } from './observability.js';
+import type { Overload } from './refusals.js';
 import { channelOptions, openDoors } from './server-doors.js';
 import { loggedCalls, reportedErrors, scopedCalls } from './server-calls.js';
 import type { ServiceName } from './services.js';
+import { listenBehind } from './stream-gate.js';
 import { startTelemetry, tracedCall } from './telemetry.js';
 
 /** Reflection under its older name, which clients such as grpcio-reflection's ask by; its messages are the same. */
@@ -97,9 +99,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const doors = openDoors(network.security ?? openSecurity, logger);
   const roles = new Map<string, RpcRole>();
 
+  const gate = callGate({ ...doors, roles, draining: draining.signal, overloaded: options.overloaded });
   let server = createServer({
     ...channelOptions(network),
-    interceptors: [callGate({ ...doors, roles, draining: draining.signal, overloaded: options.overloaded })],
+    interceptors: [gate.interceptor],
   })
     .use(tracedCall)
     .use(scopedCalls());
@@ -153,7 +156,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     }),
   );
   const port = await bind(name, network.port, () =>
-    server.listen(`${network.host}:${network.port}`, doors.credentials),
+    listenBehind(gate.streams, () => server.listen(`${network.host}:${network.port}`, doors.credentials)),
   ).catch(async (error) => {
     await metrics.close();
     doors.close();
