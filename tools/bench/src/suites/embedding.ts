@@ -9,7 +9,7 @@ import { frozenForwardEntry } from '../entries.js';
 import { load, quantile, type LoadOptions, type LoadResult } from '../grpc-load.js';
 import { ownLoad } from '../own-load.js';
 import { compare, type Row } from '../report.js';
-import { alternate, type Round } from '../rounds.js';
+import { alternate, machineWatch, type Round } from '../rounds.js';
 import type { Suite, SuiteContext, SuiteResult } from './suite.js';
 import { jpegImage } from '../jpeg-image.js';
 
@@ -127,12 +127,17 @@ async function latency({ say, rounds }: SuiteContext, ours: EmbeddingSide, send:
   const late: Round[] = [];
   const usual: Round[] = [];
   for (let round = 0; round < rounds; round++) {
+    await machineWatch.quiet();
     const full = (await send(ours)).answered;
+    const end = machineWatch.begin();
     const half = await send(ours, { rate: full / 2 });
+    const others = end();
     const [p50, p99] = [quantile(half.answeredMs, 0.5), quantile(half.answeredMs, 0.99)];
-    say(`embed-p99: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${half.answered.toFixed(0)} images/s`);
-    late.push(...single(p99));
-    usual.push(...single(p50));
+    say(
+      `embed-p99: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${half.answered.toFixed(0)} images/s; ${atWork(others)}`,
+    );
+    late.push(...single(p99, others));
+    usual.push(...single(p50, others));
   }
   const row = { suite: loadSuite, id: 'embed-p99', unit: 'ms', against: 'its p50, at half of the saturated load' };
   return compare(row, { ours: late, peer: usual }, 'ours', 'peer');
@@ -162,6 +167,8 @@ async function overload(
     concurrency: Math.ceil(concurrency / images),
   };
   const saturate = (): Promise<LoadResult> => ownLoad({ ...call, seconds: roundSeconds, rate: null });
+  await machineWatch.quiet();
+  const end = machineWatch.begin();
   const before = await saturate();
   let [early, late] = [Number.NaN, Number.NaN];
   const watch = [
@@ -171,31 +178,33 @@ async function overload(
   const over = await ownLoad({ ...call, rate: 3 * before.answered, seconds });
   for (const timer of watch) clearTimeout(timer);
   const after = await saturate();
+  const others = end();
   const refusedMs = quantile(over.refusedMs, 0.99);
   const [answered, saturated] = [over.answered * images, ((before.answered + after.answered) / 2) * images];
   const saturatedLoad = (before.loadCores + after.loadCores) / 2;
   say(
     `${id}: ${answered.toFixed(0)} of ${saturated.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
       `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
-      `the load took ${over.loadCores.toFixed(2)} cores, saturating ${saturatedLoad.toFixed(2)}`,
+      `the load took ${over.loadCores.toFixed(2)} cores, saturating ${saturatedLoad.toFixed(2)}; ${atWork(others)}`,
   );
   const refusal = { suite: loadSuite, id: `${id}-refusal`, unit: 'ms', against: 'none: p99 of the refused calls' };
   const left = 'the same, each by the core that the load left';
+  const row = (rowId: string, unit: string, against: string, own: number, other: number): Row => {
+    const rates = { ours: single(own, others), peer: single(other, others) };
+    return compare({ suite: loadSuite, id: rowId, unit, against }, rates, 'ours', 'peer');
+  };
   return [
-    pair(id, 'images/s', `saturated before and after, ${images} images a call`, answered, saturated),
-    pair(`${id}-left`, 'images/s', left, answered / (threads - over.loadCores), saturated / (threads - saturatedLoad)),
-    compare(refusal, { ours: single(refusedMs) }, 'ours', null),
-    pair(`${id}-memory`, 'MiB', 'after a third of the overload', late, early),
+    row(id, 'images/s', `saturated before and after, ${images} images a call`, answered, saturated),
+    row(`${id}-left`, 'images/s', left, answered / (threads - over.loadCores), saturated / (threads - saturatedLoad)),
+    compare(refusal, { ours: single(refusedMs, others) }, 'ours', null),
+    row(`${id}-memory`, 'MiB', 'after a third of the overload', late, early),
   ];
 }
 
-const single = (figure: number): Round[] => [{ figure, othersCores: null }];
+const single = (figure: number, othersCores: number | null): Round[] => [{ figure, othersCores }];
 
-/** A row of two figures of our own. */
-function pair(id: string, unit: string, against: string, own: number, other: number): Row {
-  const rates = { ours: single(own), peer: single(other) };
-  return compare({ suite: loadSuite, id, unit, against }, rates, 'ours', 'peer');
-}
+const atWork = (others: number | null): string =>
+  others === null ? 'what others did is not known' : `others took ${others.toFixed(2)} cores`;
 
 function rawRequest(side: number, count: number): Uint8Array {
   const pixels = Uint8Array.from(
