@@ -1,6 +1,6 @@
 // One unary gRPC call as frames that are made once; a stream's number is all that differs between calls.
 import { requestHeaders } from './header-block.js';
-import { flag, frame, frameType, largestPayload } from './http2-frames.js';
+import { flag, frame, frameType, headLength, largestPayload, streamAt } from './http2-frames.js';
 
 /** A call, ready to be sent. */
 export interface CallFrames {
@@ -12,10 +12,6 @@ export interface CallFrames {
   /** What the frames take of the windows of connection and stream, in all. */
   readonly windowBytes: number;
 }
-
-/** Where the number of the stream begins in a frame. */
-const streamAt = 5;
-const frameHead = 9;
 
 /** What is called. */
 export interface CallTarget {
@@ -44,7 +40,7 @@ export function callFrames({ authority, path, message, timeoutSeconds }: CallTar
 }
 
 /** Bytes that a DATA frame takes of the windows. */
-export const windowOf = (dataFrame: Buffer): number => dataFrame.length - frameHead;
+export const windowOf = (dataFrame: Buffer): number => dataFrame.length - headLength;
 
 /** Writes frames for `stream` to `target` at `at`; returns where they end. */
 export function placeFrames(target: Buffer, at: number, frames: readonly Buffer[], stream: number): number {

@@ -8,7 +8,10 @@ export const largestPayload = 16_384;
 export const largestWindow = 2 ** 31 - 1;
 /** Window of a connection, and of a stream without a setting (RFC 9113, 6.9.2). */
 export const firstWindow = 65_535;
-const headLength = 9;
+/** Bytes of a frame before its payload (RFC 9113, 4.1). */
+export const headLength = 9;
+/** Where the number of the stream begins in it. */
+export const streamAt = 5;
 
 export const frameType = {
   data: 0,
@@ -39,7 +42,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   bytes.writeUIntBE(payload.length, 0, 3);
   bytes[3] = type;
   bytes[4] = flags;
-  bytes.writeUInt32BE(stream, 5);
+  bytes.writeUInt32BE(stream, streamAt);
   bytes.set(payload, headLength);
   return bytes;
 }
@@ -74,7 +77,7 @@ export function frameReader(got: (frame: Frame) => void): (bytes: Buffer) => voi
       got({
         type,
         flags,
-        stream: all.readUInt32BE(at + 5) & largestWindow,
+        stream: all.readUInt32BE(at + streamAt) & largestWindow,
         payload: all.subarray(at + headLength, end),
       });
       at = end;
