@@ -2,6 +2,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { Any, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
+import { retryInfo } from './status.js';
 
 /** Why a call is refused before its message is read: there is no room for it. The caller gets RESOURCE_EXHAUSTED with RetryInfo. */
 export interface Overload {
@@ -56,11 +57,10 @@ export function detailsOf({ code, reason, text, retryAfterMs }: Refusal): Metada
     }),
   ];
   if (retryAfterMs !== undefined) {
-    const retryDelay = { seconds: Math.floor(retryAfterMs / 1000), nanos: (retryAfterMs % 1000) * 1e6 };
     details.push(
       Any.fromPartial({
         typeUrl: `type.googleapis.com/${RetryInfo.$type}`,
-        value: RetryInfo.encode(RetryInfo.fromPartial({ retryDelay })).finish(),
+        value: RetryInfo.encode(retryInfo(retryAfterMs)).finish(),
       }),
     );
   }

@@ -49,6 +49,13 @@ export function statusFromError(thrown: unknown): ServerError {
   }
 }
 
+/** When to come back, in milliseconds from now, as callers read it. */
+export function retryInfo(retryAfterMs: number): RetryInfo {
+  const seconds = Math.floor(retryAfterMs / 1000);
+  const nanos = Math.round((retryAfterMs - seconds * 1000) * 1e6);
+  return RetryInfo.fromPartial({ retryDelay: { seconds, nanos } });
+}
+
 function richError(error: KindredError): ServerError {
   const details = [];
   const { fit, left } = fitting(error.violations);
@@ -57,9 +64,7 @@ function richError(error: KindredError): ServerError {
     details.push(ResourceInfo.fromPartial({ resourceType: error.resource.type, resourceName: error.resource.name }));
   }
   if (error.retryAfterMs !== null) {
-    const seconds = Math.floor(error.retryAfterMs / 1000);
-    const nanos = Math.round((error.retryAfterMs - seconds * 1000) * 1e6);
-    details.push(RetryInfo.fromPartial({ retryDelay: { seconds, nanos } }));
+    details.push(retryInfo(error.retryAfterMs));
   }
   const text = shortened(error.message, maxTextLength);
   const more = left === 0 ? '' : ` (and ${left} more, which the details have no room for)`;
