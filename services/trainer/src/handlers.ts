@@ -7,6 +7,7 @@ import { createPlan } from './plan.js';
 import { readResources } from './run-resources.js';
 import type { RunSpecification } from './run.js';
 import type { RunsInTurn } from './runs-in-turn.js';
+import { sideBySide } from './side-by-side.js';
 import { toWireDamagedRun, toWireRun, toWireWatched } from './wire.js';
 
 const idForm = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -59,12 +60,8 @@ export function createHandlers(
           return toWireDamagedRun({ runId, notice: { time: new Date().toISOString(), message } });
         }
       };
-      const ids = all.slice(first, first + size);
-      const page: Run[] = [];
       // Each may have to be read from the store first.
-      for (let at = 0; at < ids.length; at += readAtOnce) {
-        page.push(...(await Promise.all(ids.slice(at, at + readAtOnce).map(listed))));
-      }
+      const page = await sideBySide(all.slice(first, first + size), readAtOnce, listed);
       return { runs: page, nextPageToken: all[first + size] ?? '' };
     },
     async *watchRun({ runId, firstEvent, firstPodEnd }, { signal }) {

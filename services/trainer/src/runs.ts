@@ -7,6 +7,7 @@ import { byCreation, createRunEntry, exclusively, newRecord, sameContent, viewOf
 import type { RunEntry, RunView } from './run-entry.js';
 import type { RunEndsOptions } from './run-ends.js';
 import type { RunQueue } from './run-queue.js';
+import { sideBySide } from './side-by-side.js';
 
 /** The service's runs. */
 export interface Runs {
@@ -212,12 +213,7 @@ async function readAll({ store, logger, queue }: RunsOptions) {
       damaged.push({ runId, notice: { time: new Date().toISOString(), message } });
     }
   };
-  const next = ids.values();
-  await Promise.all(
-    Array.from({ length: readAtOnce }, async () => {
-      for (const runId of next) await read(runId);
-    }),
-  );
+  await sideBySide(ids, readAtOnce, read);
   damaged.sort((a, b) => (a.runId < b.runId ? -1 : 1));
   return { entries, damaged, unread };
 }
