@@ -63,6 +63,9 @@ export async function startWeaviateCluster(
         AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED: 'true',
         DEFAULT_VECTORIZER_MODULE: 'none',
         DISABLE_TELEMETRY: 'true',
+        AUTOSCHEMA_ENABLED: 'false',
+        // As in deploy/kubernetes/components/weaviate, where it says why.
+        COLLECTION_RETRIEVAL_STRATEGY: 'LocalOnly',
         GO_PROFILING_DISABLE: 'true',
         LOG_LEVEL: 'warning',
         GRPC_PORT: `${grpcPort}`,

@@ -1,4 +1,5 @@
 // The Weaviate engine: collections that a cluster shards and replicates, behind the same contract as those of this disk.
+import { setTimeout as delay } from 'node:timers/promises';
 import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
 import type { HealthBoard, Logger } from '@kindred/service-runtime';
 import type { Collection, CollectionSummary, Engine } from '../engine/engine.js';
@@ -29,6 +30,9 @@ interface Entry {
 
 /** Pause between tries to read the cluster's schema. */
 const retryMs = 2_000;
+/** How long a node may take to hear of a class that another one made, and the pause between questions. */
+const knownMs = 10_000;
+const knownPauseMs = 20;
 
 /** Makes the engine; no node is asked before {@link Engine.open}. */
 export function createWeaviateEngine({ settings, disk, logger, health, isTaken }: WeaviateEngineParts): Engine {
@@ -82,6 +86,21 @@ export function createWeaviateEngine({ settings, disk, logger, health, isTaken }
     tellHealth();
     logger.info({ collections: entries.size }, 'collections of Weaviate found');
   };
+  /** A node that did not make the class hears of it a moment later, and knows nothing of it until then. */
+  const untilKnown = async (className: string): Promise<void> => {
+    const end = performance.now() + knownMs;
+    const isKnown = (): Promise<boolean> =>
+      cluster
+        .read((node) => node.count(className, null, 'one'), unending.signal)
+        .then(
+          () => true,
+          (thrown: unknown) => {
+            if (isKindredError(thrown, 'NOT_FOUND') && performance.now() < end) return false;
+            throw thrown;
+          },
+        );
+    while (!(await isKnown())) await delay(knownPauseMs, undefined, { signal: unending.signal });
+  };
   const summaryOf = (entry: Entry): CollectionSummary => {
     const { collection: name, spec, createTime } = entry.described;
     return { name, spec, createTime, state: stateOf(entry), problem: entry.problem };
@@ -114,6 +133,7 @@ export function createWeaviateEngine({ settings, disk, logger, health, isTaken }
           if (made === undefined || !isSame(readClass(prefix, made), described)) throw explained(thrown, spec.weaviate);
         }
       }, unending.signal);
+      await untilKnown(classNameOf(prefix, name));
       const collection = enter(described);
       await save();
       return collection;
