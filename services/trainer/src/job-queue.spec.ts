@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFolderStore } from '@kindred/artifact-store';
+import { notFound } from '@kindred/errors';
 import { readExperiment } from '@kindred/experiment';
 import type { JobClient, JobState, JobsListener, PodState } from '@kindred/kubernetes-jobs';
 import { createLogger } from '@kindred/service-runtime';
@@ -48,7 +49,9 @@ function scriptedCluster() {
     readTemplate: async () => template,
     async logTail(pod) {
       const log = logs.get(pod);
-      if (log === undefined) throw new Error('gone');
+      if (log === undefined) throw notFound('pod', pod);
+      if (log === 'busy') logs.set(pod, 'at the second try');
+      if (log === 'busy') throw new Error('TLS handshake timeout');
       return log;
     },
     follow(_, listener) {
@@ -142,30 +145,42 @@ describe('runs as Jobs', () => {
     await until(async () => (await endsOf(runs, 'r')).length === 2);
     cluster.pod('r', 'p3', { phase: 'Failed', node: null });
     await until(async () => (await endsOf(runs, 'r')).length === 3);
+    // Nothing is left of it when the trainer asks, but it has stored what it said.
+    await podEnds.leaveWords('r', 'uid-p4', new TextEncoder().encode('left behind'));
+    cluster.pod('r', 'p4', { phase: 'Failed', exit: { code: 143, reason: 'Error', time: null } });
+    await until(async () => (await endsOf(runs, 'r')).length === 4);
+    cluster.logs.set('p5', 'busy');
+    cluster.pod('r', 'p5', { phase: 'Failed', exit: { code: 137, reason: 'OOMKilled', time: null } });
+    await until(async () => (await endsOf(runs, 'r')).length === 5);
     const ends = await podEnds.list('r');
     expect(ends).toEqual(await endsOf(runs, 'r'));
     expect(ends).toMatchObject([
       { number: 0, pod: 'p1', node: 'node-1', reason: 'preempted', exitCode: 143 },
       { number: 1, pod: 'p2', reason: 'out-of-memory', exitCode: 137 },
       { number: 2, pod: 'p3', node: '', reason: 'deleted', exitCode: null, log: '' },
+      { number: 3, pod: 'p4', reason: 'exited', exitCode: 143 },
+      { number: 4, pod: 'p5', reason: 'out-of-memory', exitCode: 137 },
     ]);
     const logOf = async ({ log = '' }: Partial<PodEnd> = {}): Promise<string> =>
       new TextDecoder().decode(await artifacts.get(log));
     expect(await logOf(ends[0])).toBe('on the way out');
     const second = await logOf(ends[1]);
+    expect(await logOf(ends[3])).toBe('left behind');
+    expect(await logOf(ends[4])).toBe('at the second try');
+    expect(await podEnds.wordsOf('r', 'uid-p4')).toBeNull();
     expect([second.length, second.endsWith('xthe end')]).toEqual([keptLogBytes, true]);
 
     // Another trainer tells the same, each once.
     await runs.close();
     const { runs: later } = await start('ends', cluster);
-    await until(async () => (await endsOf(later, 'r')).length === 3);
+    await until(async () => (await endsOf(later, 'r')).length === 5);
     const told: string[] = [];
     const stop = new AbortController();
     for await (const watched of later.watch('r', 0, stop.signal)) {
       if ('podEnd' in watched) told.push(watched.podEnd.pod);
-      if (told.length === 3) stop.abort();
+      if (told.length === 5) stop.abort();
     }
-    expect(told).toEqual(['p1', 'p2', 'p3']);
+    expect(told).toEqual(['p1', 'p2', 'p3', 'p4', 'p5']);
   });
 
   it('fail after five faults in a row without a checkpoint, however many there were before', async () => {

@@ -1,4 +1,5 @@
 // Keeps account of a run's pods while the cluster still knows of them: how each ended, and its log before it is gone with the pod.
+import { setTimeout as delay } from 'node:timers/promises';
 import { toKindredError } from '@kindred/errors';
 import type { JobClient, PodState } from '@kindred/kubernetes-jobs';
 import type { Logger } from '@kindred/service-runtime';
@@ -19,6 +20,10 @@ export interface PodAccountOptions {
   readonly logger: Logger;
 }
 
+/** How often a log is asked for, and the pause between. */
+const logTries = 3;
+const logPauseMs = 200;
+
 /** Whether a pod does nothing more. */
 export function isOver({ phase }: PodState): boolean {
   return phase === 'Failed' || phase === 'Succeeded';
@@ -33,11 +38,16 @@ export function openPodAccount(entry: RunEntry, { client, podEnds, logger }: Pod
 
   const logOf = async (pod: PodState): Promise<string | null> => {
     if (pod.node === null) return null;
-    try {
-      return await client.logTail(pod.name, keptLogBytes);
-    } catch (thrown) {
-      logger.info({ run: runId, pod: pod.name }, `no log: ${toKindredError(thrown).message}`);
-      return null;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await client.logTail(pod.name, keptLogBytes);
+      } catch (thrown) {
+        const error = toKindredError(thrown);
+        logger.info({ run: runId, pod: pod.name, tries }, `no log: ${error.message}`);
+        // A node that is busy may answer the next time; a pod that is gone stays gone.
+        if (error.code === 'NOT_FOUND' || tries === logTries) return null;
+        await delay(logPauseMs);
+      }
     }
   };
 
@@ -51,7 +61,8 @@ export function openPodAccount(entry: RunEntry, { client, podEnds, logger }: Pod
         if (entry.log.podEnds.some(({ uid }) => uid === pod.uid)) continue;
         if (isOver(pod)) {
           // An API server that loses the pod while it answers gives nothing, and says that all is well.
-          const log = (await logOf(pod)) || early.get(pod.uid) || null;
+          const words = (await logOf(pod)) || (await podEnds.wordsOf(runId, pod.uid));
+          const log = words || early.get(pod.uid) || null;
           const end = await podEnds.add(runId, podEndOf(pod, entry.log.podEnds.length), log);
           early.delete(pod.uid);
           entry.log.addPodEnd(end);

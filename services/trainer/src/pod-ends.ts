@@ -33,7 +33,11 @@ export interface PodEnd {
 export interface PodEnds {
   /** In order; a damaged one ends the list. */
   list(runId: string): Promise<PodEnd[]>;
-  /** Stores the next one, its log first. */
+  /** Stores what the process of a pod, which is about to end, has logged: the cluster may have nothing of it a moment later. */
+  leaveWords(runId: string, pod: string, log: Uint8Array): Promise<void>;
+  /** Those words; null: there are none. */
+  wordsOf(runId: string, pod: string): Promise<string | null>;
+  /** Stores the next one, its log first, and removes its words. */
   add(runId: string, end: Omit<PodEnd, 'log'>, log: string | null): Promise<PodEnd>;
 }
 
@@ -46,7 +50,15 @@ const keptLogs = 20;
 export function createPodEnds(artifacts: ArtifactStore): PodEnds {
   const keyOf = (runId: string, number: number, suffix: string): string =>
     runKey(runId, `pods/${String(number).padStart(6, '0')}.${suffix}`);
+  const wordsKey = (runId: string, pod: string): string => runKey(runId, `pods/${pod}.words`);
   return {
+    async leaveWords(runId, pod, log) {
+      await artifacts.put(wordsKey(runId, pod), log);
+    },
+    async wordsOf(runId, pod) {
+      const bytes = await orNull(artifacts.get(wordsKey(runId, pod)));
+      return bytes === null ? null : new TextDecoder().decode(bytes);
+    },
     async list(runId) {
       const ends: PodEnd[] = [];
       for await (const { key } of artifacts.list(runKey(runId, 'pods/'))) {
@@ -63,12 +75,9 @@ export function createPodEnds(artifacts: ArtifactStore): PodEnds {
       if (log !== null) await artifacts.put(key, bytes.subarray(Math.max(0, bytes.length - keptLogBytes)));
       const stored = { ...end, log: key };
       await artifacts.put(keyOf(runId, end.number, 'json'), new TextEncoder().encode(JSON.stringify(stored)));
+      await orNull(artifacts.delete(wordsKey(runId, end.uid)));
       const old = end.number - keptLogs;
-      if (old >= 0) {
-        await artifacts.delete(keyOf(runId, old, 'log')).catch((thrown: unknown) => {
-          if (!isKindredError(thrown, 'NOT_FOUND')) throw thrown;
-        });
-      }
+      if (old >= 0) await orNull(artifacts.delete(keyOf(runId, old, 'log')));
       return stored;
     },
   };
@@ -113,6 +122,14 @@ function reasonOf({ deleting, disruption, exit, phase }: PodState): PodEndReason
   if (deleting && exit !== null && endedBySignal.includes(exit.code)) return 'deleted';
   if (exit === null) return phase === 'Succeeded' ? 'completed' : 'deleted';
   return exit.code === 0 ? 'completed' : 'exited';
+}
+
+/** Null: there is no such thing. */
+function orNull<T>(call: Promise<T>): Promise<T | null> {
+  return call.catch((thrown: unknown) => {
+    if (isKindredError(thrown, 'NOT_FOUND')) return null;
+    throw thrown;
+  });
 }
 
 function parse(bytes: Uint8Array): PodEnd | null {

@@ -1,10 +1,13 @@
 // The process of a run's pod: trains the run whose id it is given, from its last checkpoint, and reports in the artifact store.
+import { setTimeout as delay } from 'node:timers/promises';
 import { openStore } from '@kindred/artifact-store';
 import { isKindredError } from '@kindred/errors';
 import { createLogger } from '@kindred/service-runtime';
 import { createBatchReader } from './batch-reader.js';
 import { loadTrainingRunConfig } from './config.js';
 import { trainingExit } from './exit-codes.js';
+import { createLastWords } from './last-words.js';
+import { createPodEnds, keptLogBytes } from './pod-ends.js';
 import { openRunJournal } from './run-journal.js';
 import { createRunProgress, failedOutcome } from './run-progress.js';
 import { lastCheckpoint } from './run-entry.js';
@@ -13,11 +16,21 @@ import { createRunStore } from './run-store.js';
 import { rememberDatasets } from './seen-datasets.js';
 import { runTraining } from './training-loop.js';
 
-const logger = createLogger('trainer');
+/** How long an ending process tries to leave its log in the store. */
+const leaveMs = 3_000;
+
+const words = createLastWords(keptLogBytes);
+const logger = createLogger('trainer', undefined, words);
+/** Set when the store is open. */
+let leaveWords = async (): Promise<void> => {};
 
 // A pod that is deleted, drained or preempted: all that counts is stored, the next pod goes on from there.
-process.once('SIGTERM', () => process.exit(trainingExit.stopped));
-process.once('SIGINT', () => process.exit(trainingExit.stopped));
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    logger.info({ signal }, 'told to stop');
+    void leave(trainingExit.stopped);
+  });
+}
 
 try {
   process.exitCode = await main(process.argv[2] ?? '');
@@ -26,7 +39,14 @@ try {
   process.exitCode = trainingExit.retry;
 }
 // Threads of TensorFlow may still hold the process.
-process.exit();
+await leave(process.exitCode);
+
+/** Ends the process. The trainer may come too late to ask the cluster for its log, so that is stored first. */
+async function leave(exitCode: number): Promise<never> {
+  const leaving = leaveWords().catch((thrown: unknown) => logger.warn({ err: thrown }, 'the log could not be stored'));
+  await Promise.race([leaving, delay(leaveMs)]);
+  return process.exit(exitCode);
+}
 
 async function main(runId: string): Promise<number> {
   const config = loadTrainingRunConfig();
@@ -37,6 +57,7 @@ async function main(runId: string): Promise<number> {
   });
   const store = createRunStore(artifacts);
   const progress = createRunProgress(artifacts);
+  leaveWords = () => createPodEnds(artifacts).leaveWords(runId, pod, words.end());
   const { record } = await store.load(runId);
   const { state, specification } = record;
   if (state !== 'pending' && state !== 'running') {

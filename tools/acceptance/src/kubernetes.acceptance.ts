@@ -136,8 +136,11 @@ describe.skipIf(programs === null)('runs as Jobs', () => {
     ]);
     for (const { log, node } of ends) {
       expect(node).toMatch(/^worker-/);
+      expect(log, node).not.toBe('');
       expect(readFileSync(join(scene.store, log), 'utf8')).toContain('"msg":"training"');
     }
+    // To its last line, however soon the pod was gone.
+    expect(readFileSync(join(scene.store, ends[0]!.log), 'utf8')).toContain('"msg":"told to stop"');
     expect((await scene.run('evicted')).podEnds).toEqual(ends);
     // Only the fault of its own counts against the Job.
     expect((await scene.job('evicted')).status.failed).toBe(1);
