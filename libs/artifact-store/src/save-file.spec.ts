@@ -1,8 +1,8 @@
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { smallDisk, temporaryFolder } from '@kindred/testing';
 import { afterAll, describe, expect, it } from 'vitest';
-import { saveFile } from './index.js';
+import { saveFile, writeBlocks } from './index.js';
 
 async function* parts(count: number, size: number, broken = false): AsyncGenerator<Uint8Array> {
   for (let index = 0; index < count; index++) yield await Promise.resolve(Buffer.alloc(size, index));
@@ -27,6 +27,33 @@ describe('saveFile', () => {
     expect(readdirSync(folder)).toEqual(['object']);
   });
 
+  it('writes several files at once', async () => {
+    const names = ['a', 'b', 'c'].map((name) => join(folder, name));
+    await Promise.all(names.map((name, index) => saveFile(name, parts(20 + index, 2 ** 20))));
+    for (const [index, name] of names.entries()) {
+      const blocks = Array.from({ length: 20 + index }, (_, block) => Buffer.alloc(2 ** 20, block));
+      expect(readFileSync(name).equals(Buffer.concat(blocks))).toBe(true);
+      rmSync(name);
+    }
+  });
+
+  it('takes parts that share their memory, and small ones between large ones', async () => {
+    const slab = Buffer.alloc(400_000, 7);
+    async function* mixed(): AsyncGenerator<Uint8Array> {
+      for (let index = 0; index < 60; index++) {
+        yield await Promise.resolve(slab.subarray(index, index + 100_000));
+        yield Buffer.alloc(200_000, index);
+        yield Buffer.alloc(10, index);
+      }
+    }
+    const expected = Array.from({ length: 60 }, (_, index) =>
+      Buffer.concat([Buffer.alloc(100_000, 7), Buffer.alloc(200_010, index)]),
+    );
+    expect(await saveFile(path, mixed())).toBe(60 * 300_010);
+    expect(readFileSync(path).equals(Buffer.concat(expected))).toBe(true);
+    expect(slab.every((byte) => byte === 7)).toBe(true);
+  });
+
   it('keeps the file that was there when the content breaks off', async () => {
     writeFileSync(path, 'before');
     await expect(saveFile(path, parts(5, 3_000_000, true))).rejects.toThrow('the connection broke');
@@ -38,11 +65,27 @@ describe('saveFile', () => {
     const disk = smallDisk(join(temporaryFolder(), 'disk'), 1 << 20);
     afterAll(() => disk.remove());
 
-    it('keeps the file that was there, and lets go of what it wrote', async () => {
+    it.each([
+      ['in memory until its end', 20, 100_000],
+      ['by the thread', 20, 2 ** 20],
+    ])('keeps the file that was there, and lets go of what it wrote, %s', async (_, count, size) => {
       writeFileSync(join(disk.folder, 'object'), 'before');
-      await expect(saveFile(join(disk.folder, 'object'), parts(20, 100_000))).rejects.toMatchObject({ code: 'ENOSPC' });
+      await expect(saveFile(join(disk.folder, 'object'), parts(count, size))).rejects.toMatchObject({ code: 'ENOSPC' });
       expect(readdirSync(disk.folder)).toEqual(['object']);
       expect(readFileSync(join(disk.folder, 'object'), 'utf8')).toBe('before');
     });
+  });
+});
+
+describe('writeBlocks', () => {
+  it('takes parts whose memory is used again', async () => {
+    const path = join(temporaryFolder(), 'file');
+    const one = Buffer.alloc(300_000);
+    async function* same(): AsyncGenerator<Uint8Array> {
+      for (let index = 0; index < 60; index++) yield await Promise.resolve(one.fill(index));
+    }
+    expect(await writeBlocks(path, same())).toBe(18_000_000);
+    const expected = Array.from({ length: 60 }, (_, index) => Buffer.alloc(300_000, index));
+    expect(readFileSync(path).equals(Buffer.concat(expected))).toBe(true);
   });
 });
