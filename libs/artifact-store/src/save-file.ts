@@ -21,8 +21,8 @@ const syncBytes = 64 * 2 ** 20;
  * Writes content to a file that is there whole or not at all: beside its place, as `PATH.part`, then renamed over what
  * is there. Not synced: a crash of the machine may lose it. Answers the bytes written.
  *
- * Parts are given away: one that fills its memory moves to a thread, and is empty for whoever still has it. As garbage
- * of this thread, 512 MiB of them would make V8 mark its heap eight times and more.
+ * Each part must be new memory, which is given away: one that fills its memory moves to a thread, and is empty for whoever
+ * still has it. As garbage of this thread, 512 MiB of them would make V8 mark its heap eight times and more.
  * @throws whatever `content` or the file system throws.
  */
 export async function saveFile(path: string, content: AsyncIterable<Uint8Array>): Promise<number> {
@@ -92,8 +92,8 @@ async function writeTo(file: FileHandle, content: AsyncIterable<Uint8Array>, may
       if (going.length === blocksAhead) await going.shift();
       syncEarly(block.position);
     }
-    const last = gathering.take();
-    for (const block of [...kept, last]) {
+    const rest = gathering.bytes > 0 ? [...kept, gathering.take()] : kept;
+    for (const block of rest) {
       if (going.length > 0) send(block);
       else await writeHere(file, block);
     }
@@ -121,7 +121,8 @@ function createGathering(mayMove: boolean): Gathering {
   let copied = 0;
   let [bytes, position] = [0, 0];
   const endCopies = (): void => {
-    if (copied > 0) pieces.push(copies.subarray(0, copied));
+    if (copied === 0) return;
+    pieces.push(copies.subarray(0, copied));
     [copies, copied] = [new Uint8Array(0), 0];
   };
   const copy = (part: Uint8Array): void => {
@@ -147,7 +148,9 @@ function createGathering(mayMove: boolean): Gathering {
       bytes += part.length;
       position += part.length;
       if (!mayMove || part.length < movedBytes || !isWhole(part)) return copy(part);
-      endCopies();
+      // Its own memory; the rest of the copies' is used on.
+      if (copied > 0) pieces.push(copies.slice(0, copied));
+      copied = 0;
       pieces.push(part);
     },
     take() {
@@ -171,6 +174,7 @@ async function writeByThread(file: FileHandle, { pieces, position }: Block): Pro
   pool ??= createWorkerPool({
     entry: workerEntry(import.meta.url, 'save-file'),
     callsPerThread: callsAhead,
+    // Each file has a few under way, and then waits.
     maxQueued: Infinity,
   });
   const transfer = pieces.map(({ buffer }) => buffer);

@@ -14,7 +14,8 @@ export function createLogger(
   const known = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
   const stderr = pino.destination({ dest: 2, sync: true });
   // Which lines there are is the logger's to say, not the streams'.
-  const both = copy === null ? stderr : pino.multistream([stderr, copy].map((stream) => ({ level: 'trace', stream })));
+  const destination =
+    copy === null ? stderr : pino.multistream([stderr, copy].map((stream) => ({ level: 'trace', stream })));
   return pino(
     {
       level: known.includes(level) ? level : 'info',
@@ -23,6 +24,6 @@ export function createLogger(
       mixin: logFields,
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    both,
+    destination,
   );
 }

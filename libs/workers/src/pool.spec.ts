@@ -37,6 +37,20 @@ describe('worker pool', () => {
     await Promise.all([running, waiting]);
   });
 
+  it('fails all calls where no thread can start, whether they were handed to one or wait', async () => {
+    const filename = `${import.meta.dirname}/absent.worker.js`;
+    const pool = createWorkerPool<Example>({ entry: { filename, execArgv: [] } });
+    pools.push(pool);
+    for (let turn = 0; turn < 2; turn++) {
+      const calls = await Promise.allSettled([1, 2, 3].map((ms) => pool.run('block', ms)));
+      for (const call of calls) {
+        expect(call).toMatchObject({
+          reason: { code: 'INTERNAL', message: expect.stringContaining('absent.worker.js') },
+        });
+      }
+    }
+  });
+
   it('leaves the event loop free', async () => {
     const pool = open();
     await pool.run('block', 1);

@@ -65,14 +65,26 @@ export function createWorkerPool<T>(options: WorkerPoolOptions): WorkerPool<T> {
     // A thread that waits by Atomics cannot answer anything else; these threads may hold timers and native handles.
     atomics: 'disabled',
   });
-  // Without a listener a thread's failure at start would end the whole process; each call reports it anyway.
-  pool.on('error', () => {});
+  /** Of the calls that have not ended. */
+  const rejects = new Set<(error: Error) => void>();
+  // A thread that cannot start: piscina starts no other, and calls that wait for it would wait for ever.
+  pool.on('error', (error) => {
+    for (const reject of rejects) reject(error);
+  });
+  const call = (request: unknown, options: Parameters<typeof pool.run>[1]): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      rejects.add(reject);
+      pool
+        .run(request, options)
+        .then(resolve, reject)
+        .finally(() => rejects.delete(reject));
+    });
 
   return {
     async run(name, request, { signal, transfer } = {}) {
       let reply: WorkerReply<ResultOf<T[typeof name]>>;
       try {
-        reply = (await pool.run(request, { name, signal, transferList: transfer })) as typeof reply;
+        reply = (await call(request, { name, signal, transferList: transfer })) as typeof reply;
       } catch (thrown) {
         throw poolError(thrown, maxQueued);
       }

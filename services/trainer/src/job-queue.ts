@@ -82,6 +82,12 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
     }
   };
 
+  /** Removes what pods have left for this side to read. */
+  const forget = async (runId: string): Promise<void> => {
+    await options.progress.remove(runId);
+    await options.podEnds.removeWords(runId);
+  };
+
   const followToEnd = async (run: Attended, runId: string): Promise<void> => {
     const { entry } = run;
     while (!closing.signal.aborted) {
@@ -91,7 +97,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
         if (end !== null && options.turn.isOurs) {
           await exclusively(entry, async () => {
             await end();
-            await options.progress.remove(runId).catch(() => {});
+            await forget(runId).catch(() => {});
           });
           return;
         }
@@ -242,17 +248,19 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
       return () => stop(run.entry, error, null);
     }
     const last = pods.findLast(({ phase }) => phase === 'Failed') ?? null;
-    const said = last === null ? '' : await lastWordsOf(last);
+    const said = last === null ? '' : await lastWordsOf(run, last);
     const how = last === null ? '' : `; ${endOfPod(last)}`;
     const message = `the Job of the run failed (${job.failed.reason}: ${job.failed.message})${how}${said}`;
     return () => stop(run.entry, new KindredError('INTERNAL', message), null);
   };
 
-  const lastWordsOf = async (pod: PodState): Promise<string> => {
+  const lastWordsOf = async ({ entry }: Attended, pod: PodState): Promise<string> => {
     try {
       const log = (await client.logTail(pod.name, saidBytes)).trim();
       return log === '' ? '' : `; its last words:\n${log}`;
     } catch (thrown) {
+      const kept = entry.log.podEnds.find(({ uid }) => uid === pod.uid)?.log ?? '';
+      if (kept !== '') return `; its last words are in ${kept}`;
       return `; its log cannot be read (${toKindredError(thrown).message})`;
     }
   };
@@ -359,7 +367,7 @@ export function createJobQueue(options: JobQueueOptions): RunQueue {
           );
         }
       }
-      await options.progress.remove(runId);
+      await forget(runId);
     },
     async close() {
       closing.abort();

@@ -1,4 +1,4 @@
-// The end of what a process logs, kept in its memory for whoever asks after it when it is gone.
+// The end of what a process logs, kept in its memory so that it can be stored before the process ends.
 
 /** Takes lines of a log. */
 export interface LastWords {

@@ -23,6 +23,7 @@ export interface PodAccountOptions {
 /** How often a log is asked for, and the pause between. */
 const logTries = 3;
 const logPauseMs = 200;
+const logPatienceMs = 2_000;
 
 /** Whether a pod does nothing more. */
 export function isOver({ phase }: PodState): boolean {
@@ -39,13 +40,15 @@ export function openPodAccount(entry: RunEntry, { client, podEnds, logger }: Pod
   const logOf = async (pod: PodState): Promise<string | null> => {
     if (pod.node === null) return null;
     for (let tries = 1; ; tries++) {
+      const began = performance.now();
       try {
         return await client.logTail(pod.name, keptLogBytes);
       } catch (thrown) {
         const error = toKindredError(thrown);
         logger.info({ run: runId, pod: pod.name, tries }, `no log: ${error.message}`);
-        // A node that is busy may answer the next time; a pod that is gone stays gone.
-        if (error.code === 'NOT_FOUND' || tries === logTries) return null;
+        // A node that is busy may answer the next time; a pod that is gone stays gone, and one that says nothing has held up the run enough.
+        const wasSlow = performance.now() - began > logPatienceMs;
+        if (error.code === 'NOT_FOUND' || wasSlow || tries === logTries) return null;
         await delay(logPauseMs);
       }
     }

@@ -34,9 +34,11 @@ export interface PodEnds {
   /** In order; a damaged one ends the list. */
   list(runId: string): Promise<PodEnd[]>;
   /** Stores what the process of a pod, which is about to end, has logged: the cluster may have nothing of it a moment later. */
-  leaveWords(runId: string, pod: string, log: Uint8Array): Promise<void>;
-  /** Those words; null: there are none. */
-  wordsOf(runId: string, pod: string): Promise<string | null>;
+  leaveWords(runId: string, uid: string, log: Uint8Array): Promise<void>;
+  /** Those words of the pod; null: there are none. */
+  wordsOf(runId: string, uid: string): Promise<string | null>;
+  /** Removes the words of pods that nobody has asked after: the run is over. */
+  removeWords(runId: string): Promise<void>;
   /** Stores the next one, its log first, and removes its words. */
   add(runId: string, end: Omit<PodEnd, 'log'>, log: string | null): Promise<PodEnd>;
 }
@@ -50,14 +52,23 @@ const keptLogs = 20;
 export function createPodEnds(artifacts: ArtifactStore): PodEnds {
   const keyOf = (runId: string, number: number, suffix: string): string =>
     runKey(runId, `pods/${String(number).padStart(6, '0')}.${suffix}`);
-  const wordsKey = (runId: string, pod: string): string => runKey(runId, `pods/${pod}.words`);
+  const wordsKey = (runId: string, uid: string): string => runKey(runId, `pods/${uid}.words`);
   return {
-    async leaveWords(runId, pod, log) {
-      await artifacts.put(wordsKey(runId, pod), log);
+    async leaveWords(runId, uid, log) {
+      await artifacts.put(wordsKey(runId, uid), log);
     },
-    async wordsOf(runId, pod) {
-      const bytes = await orNull(artifacts.get(wordsKey(runId, pod)));
-      return bytes === null ? null : new TextDecoder().decode(bytes);
+    async wordsOf(runId, uid) {
+      try {
+        return new TextDecoder().decode(await artifacts.get(wordsKey(runId, uid)));
+      } catch (thrown) {
+        if (isKindredError(thrown, 'NOT_FOUND')) return null;
+        throw thrown;
+      }
+    },
+    async removeWords(runId) {
+      for await (const { key } of artifacts.list(runKey(runId, 'pods/'))) {
+        if (key.endsWith('.words')) await artifacts.delete(key);
+      }
     },
     async list(runId) {
       const ends: PodEnd[] = [];
@@ -75,9 +86,9 @@ export function createPodEnds(artifacts: ArtifactStore): PodEnds {
       if (log !== null) await artifacts.put(key, bytes.subarray(Math.max(0, bytes.length - keptLogBytes)));
       const stored = { ...end, log: key };
       await artifacts.put(keyOf(runId, end.number, 'json'), new TextEncoder().encode(JSON.stringify(stored)));
-      await orNull(artifacts.delete(wordsKey(runId, end.uid)));
+      await artifacts.delete(wordsKey(runId, end.uid));
       const old = end.number - keptLogs;
-      if (old >= 0) await orNull(artifacts.delete(keyOf(runId, old, 'log')));
+      if (old >= 0) await artifacts.delete(keyOf(runId, old, 'log'));
       return stored;
     },
   };
@@ -122,14 +133,6 @@ function reasonOf({ deleting, disruption, exit, phase }: PodState): PodEndReason
   if (deleting && exit !== null && endedBySignal.includes(exit.code)) return 'deleted';
   if (exit === null) return phase === 'Succeeded' ? 'completed' : 'deleted';
   return exit.code === 0 ? 'completed' : 'exited';
-}
-
-/** Null: there is no such thing. */
-function orNull<T>(call: Promise<T>): Promise<T | null> {
-  return call.catch((thrown: unknown) => {
-    if (isKindredError(thrown, 'NOT_FOUND')) return null;
-    throw thrown;
-  });
 }
 
 function parse(bytes: Uint8Array): PodEnd | null {

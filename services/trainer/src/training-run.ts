@@ -16,7 +16,7 @@ import { createRunStore } from './run-store.js';
 import { rememberDatasets } from './seen-datasets.js';
 import { runTraining } from './training-loop.js';
 
-/** How long an ending process tries to leave its log in the store. */
+/** How long an ending process tries to leave its log in the store. Training goes on meanwhile, as until any other end: between commits nothing counts. */
 const leaveMs = 3_000;
 
 const words = createLastWords(keptLogBytes);
@@ -57,8 +57,8 @@ async function main(runId: string): Promise<number> {
   });
   const store = createRunStore(artifacts);
   const progress = createRunProgress(artifacts);
-  leaveWords = () => createPodEnds(artifacts).leaveWords(runId, pod, words.end());
   const { record } = await store.load(runId);
+  leaveWords = () => createPodEnds(artifacts).leaveWords(runId, pod, words.end());
   const { state, specification } = record;
   if (state !== 'pending' && state !== 'running') {
     // Nobody waits for this pod: a Job that was made again by hand.

@@ -30,9 +30,9 @@ interface Entry {
 
 /** Pause between tries to read the cluster's schema. */
 const retryMs = 2_000;
-/** How long a node may take to hear of a class that another one made, and the pause between questions. */
-const knownMs = 10_000;
-const knownPauseMs = 20;
+/** How long a node may take to hear of a class that another one made or deleted, and the pause between questions. */
+const heardMs = 10_000;
+const heardPauseMs = 20;
 
 /** Makes the engine; no node is asked before {@link Engine.open}. */
 export function createWeaviateEngine({ settings, disk, logger, health, isTaken }: WeaviateEngineParts): Engine {
@@ -86,20 +86,35 @@ export function createWeaviateEngine({ settings, disk, logger, health, isTaken }
     tellHealth();
     logger.info({ collections: entries.size }, 'collections of Weaviate found');
   };
-  /** A node that did not make the class hears of it a moment later, and knows nothing of it until then. */
-  const untilKnown = async (className: string): Promise<void> => {
-    const end = performance.now() + knownMs;
-    const isKnown = (): Promise<boolean> =>
+  /**
+   * Waits until the node that is asked has heard that a class is there, or gone: one that did not make or delete it does a moment later.
+   * What it says of the class until then is wrong, which is a nuisance; the collection is as the cluster has it all the same.
+   */
+  const untilHeard = async (className: string, isThere: boolean): Promise<void> => {
+    const end = performance.now() + heardMs;
+    const hasClass = (): Promise<boolean> =>
       cluster
         .read((node) => node.count(className, null, 'one'), unending.signal)
         .then(
           () => true,
           (thrown: unknown) => {
-            if (isKindredError(thrown, 'NOT_FOUND') && performance.now() < end) return false;
+            if (isKindredError(thrown, 'NOT_FOUND')) return false;
             throw thrown;
           },
         );
-    while (!(await isKnown())) await delay(knownPauseMs, undefined, { signal: unending.signal });
+    try {
+      while ((await hasClass()) !== isThere) {
+        if (performance.now() > end) throw new KindredError('DEADLINE_EXCEEDED', `not heard of in ${heardMs} ms`);
+        await delay(heardPauseMs, undefined, { signal: unending.signal });
+      }
+    } catch (thrown) {
+      if (unending.signal.aborted) throw thrown;
+      const change = isThere ? 'made' : 'deleted';
+      logger.warn(
+        { class: className, err: toKindredError(thrown) },
+        `a class was ${change}; its node may not know it yet`,
+      );
+    }
   };
   const summaryOf = (entry: Entry): CollectionSummary => {
     const { collection: name, spec, createTime } = entry.described;
@@ -133,7 +148,7 @@ export function createWeaviateEngine({ settings, disk, logger, health, isTaken }
           if (made === undefined || !isSame(readClass(prefix, made), described)) throw explained(thrown, spec.weaviate);
         }
       }, unending.signal);
-      await untilKnown(classNameOf(prefix, name));
+      await untilHeard(classNameOf(prefix, name), true);
       const collection = enter(described);
       await save();
       return collection;
@@ -155,6 +170,8 @@ export function createWeaviateEngine({ settings, disk, logger, health, isTaken }
       entries.delete(name);
       health.remove(healthName(name));
       await save();
+      // Else a collection of this name that is made at once would be taken for the old one.
+      await untilHeard(classNameOf(prefix, name), false);
     },
     async close() {
       unending.abort();

@@ -150,18 +150,72 @@ interface Overload {
   readonly seconds: number;
 }
 
+/** What one round of an overload gave. */
+interface OverloadRound {
+  readonly over: LoadResult;
+  readonly before: LoadResult;
+  readonly after: LoadResult;
+  readonly refusedMs: number;
+  /** Of the service, after a third of the overload and at its end. */
+  readonly memoryMiB: readonly [early: number, late: number];
+  readonly others: number | null;
+}
+
+type Figure = (round: OverloadRound) => number;
+
 /**
- * What happens at three times of the saturated load, which is measured before and after, since a machine's speed drifts. All three are
- * sent by our own client, which takes less of the same cores than ghz; what the service does with the rest is a row of its own.
+ * What happens at three times of the saturated load, which is measured before and after in each round, since a machine's speed drifts. All three
+ * are sent by our own client, which takes less of the same cores than ghz; what the service does with the rest is a row of its own.
  */
-async function overload(
-  { say, threads }: SuiteContext,
-  ours: EmbeddingSide,
-  { id, images, seconds }: Overload,
-): Promise<Row[]> {
-  const { address } = ours;
+async function overload(context: SuiteContext, ours: EmbeddingSide, work: Overload): Promise<Row[]> {
+  const { rounds, threads, say } = context;
+  const { id, images } = work;
+  const all: OverloadRound[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const one = await overloadRound(ours, work);
+    const { over, before, after, refusedMs, memoryMiB, others } = one;
+    const [early, late] = memoryMiB;
+    say(
+      `${id}: round ${round + 1} of ${rounds}, ${(over.answered * images).toFixed(0)} images/s answered, saturated ` +
+        `${(before.answered * images).toFixed(0)} before and ${(after.answered * images).toFixed(0)} after, ${over.refusedMs.length} calls refused ` +
+        `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
+        `the load took ${over.loadCores.toFixed(2)} cores, saturating ${loadWhenSaturated(one).toFixed(2)}; ${atWork(others)}`,
+    );
+    all.push(one);
+  }
+  const figures = (figure: Figure): Round[] =>
+    all.map((round) => ({ figure: figure(round), othersCores: round.others }));
+  const row = (rowId: string, unit: string, against: string, own: Figure, other: Figure): Row => {
+    const rates = { ours: figures(own), peer: figures(other) };
+    return compare({ suite: loadSuite, id: rowId, unit, against }, rates, 'ours', 'peer');
+  };
+  const refusal = { suite: loadSuite, id: `${id}-refusal`, unit: 'ms', against: 'none: p99 of the refused calls' };
+  const answered = ({ over }: OverloadRound): number => over.answered * images;
+  const saturated = ({ before, after }: OverloadRound): number => ((before.answered + after.answered) / 2) * images;
+  const left = 'the same, each by the core that the load left';
+  return [
+    row(id, 'images/s', `saturated before and after, ${images} images a call`, answered, saturated),
+    row(
+      `${id}-left`,
+      'images/s',
+      left,
+      (round) => answered(round) / (threads - round.over.loadCores),
+      (round) => saturated(round) / (threads - loadWhenSaturated(round)),
+    ),
+    compare(refusal, { ours: figures(({ refusedMs }) => refusedMs) }, 'ours', null),
+    row(
+      `${id}-memory`,
+      'MiB',
+      'after a third of the overload',
+      ({ memoryMiB: [, late] }) => late,
+      ({ memoryMiB: [early] }) => early,
+    ),
+  ];
+}
+
+async function overloadRound(ours: EmbeddingSide, { images, seconds }: Overload): Promise<OverloadRound> {
   const call = {
-    address,
+    address: ours.address,
     path: embedPath,
     message: rawRequest(32, images),
     concurrency: Math.ceil(concurrency / images),
@@ -178,28 +232,11 @@ async function overload(
   const over = await ownLoad({ ...call, rate: 3 * before.answered, seconds });
   for (const timer of watch) clearTimeout(timer);
   const after = await saturate();
-  const others = end();
   const refusedMs = quantile(over.refusedMs, 0.99);
-  const [answered, saturated] = [over.answered * images, ((before.answered + after.answered) / 2) * images];
-  const saturatedLoad = (before.loadCores + after.loadCores) / 2;
-  say(
-    `${id}: ${answered.toFixed(0)} of ${saturated.toFixed(0)} images/s answered, ${over.refusedMs.length} calls refused ` +
-      `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
-      `the load took ${over.loadCores.toFixed(2)} cores, saturating ${saturatedLoad.toFixed(2)}; ${atWork(others)}`,
-  );
-  const refusal = { suite: loadSuite, id: `${id}-refusal`, unit: 'ms', against: 'none: p99 of the refused calls' };
-  const left = 'the same, each by the core that the load left';
-  const row = (rowId: string, unit: string, against: string, own: number, other: number): Row => {
-    const rates = { ours: single(own, others), peer: single(other, others) };
-    return compare({ suite: loadSuite, id: rowId, unit, against }, rates, 'ours', 'peer');
-  };
-  return [
-    row(id, 'images/s', `saturated before and after, ${images} images a call`, answered, saturated),
-    row(`${id}-left`, 'images/s', left, answered / (threads - over.loadCores), saturated / (threads - saturatedLoad)),
-    compare(refusal, { ours: single(refusedMs, others) }, 'ours', null),
-    row(`${id}-memory`, 'MiB', 'after a third of the overload', late, early),
-  ];
+  return { over, before, after, refusedMs, memoryMiB: [early, late], others: end() };
 }
+
+const loadWhenSaturated = ({ before, after }: OverloadRound): number => (before.loadCores + after.loadCores) / 2;
 
 const single = (figure: number, othersCores: number | null): Round[] => [{ figure, othersCores }];
 
