@@ -81,6 +81,16 @@ describe.skipIf(binary === null)('three nodes of Weaviate', () => {
     health.close();
   });
 
+  it('gives a name to another collection as soon as the first is deleted', async () => {
+    for (let turn = 1; turn <= 5; turn++) {
+      await client().createCollection({ collection: 'again', config: { ...config, dimension: turn, index: hnsw } });
+      await client().upsert(stream(part('again', range(turn), wholeVectors(turn, turn, turn))));
+      expect((await client().count({ collection: 'again' })).count).toBe(BigInt(turn));
+      await client().deleteCollection({ collection: 'again' });
+      await expect(client().count({ collection: 'again' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    }
+  });
+
   it('migrates a collection there and back, through a kill of the command', { timeout: 300_000 }, async () => {
     const [count, dimension] = [9_000, 32];
     const vectors = wholeVectors(count, dimension, 21);
