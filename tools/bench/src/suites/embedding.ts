@@ -136,8 +136,8 @@ async function latency({ say, rounds }: SuiteContext, ours: EmbeddingSide, send:
     say(
       `embed-p99: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms at ${half.answered.toFixed(0)} images/s; ${atWork(others)}`,
     );
-    late.push(...single(p99, others));
-    usual.push(...single(p50, others));
+    late.push({ figure: p99, othersCores: others });
+    usual.push({ figure: p50, othersCores: others });
   }
   const row = { suite: loadSuite, id: 'embed-p99', unit: 'ms', against: 'its p50, at half of the saturated load' };
   return compare(row, { ours: late, peer: usual }, 'ours', 'peer');
@@ -237,8 +237,6 @@ async function overloadRound(ours: EmbeddingSide, { images, seconds }: Overload)
 }
 
 const loadWhenSaturated = ({ before, after }: OverloadRound): number => (before.loadCores + after.loadCores) / 2;
-
-const single = (figure: number, othersCores: number | null): Round[] => [{ figure, othersCores }];
 
 const atWork = (others: number | null): string =>
   others === null ? 'what others did is not known' : `others took ${others.toFixed(2)} cores`;
