@@ -1,12 +1,14 @@
 // Calls that are refused for want of room: before their messages are read, with a time to come back, and only where it is asked for.
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { join } from 'node:path';
 import { TrainingServiceDefinition } from '@kindred/protocol/training';
 import { temporaryFolder } from '@kindred/testing';
 import { createCertificateAuthority } from '@kindred/testing/certificates';
+import { createServer } from 'nice-grpc';
 import { afterEach, describe, expect, it } from 'vitest';
+import { callGate } from './call-gate.js';
 import { connect, openClient, startService, type ClientSecurity, type ServerSecurity } from './index.js';
 import type { Overload } from './refusals.js';
 import { trainingHandlers, trainingRoles } from './spec/training-stand-in.js';
@@ -21,7 +23,7 @@ afterEach(async () => {
 });
 
 /** A service with as much room as a test says, that notes what it is asked. */
-async function start(security?: ServerSecurity) {
+async function start(security?: ServerSecurity, onDrain?: () => Promise<void>) {
   const state = { overload: null as Overload | null, asked: [] as string[], handled: [] as string[] };
   const service = await startService({
     name: 'trainer',
@@ -41,6 +43,7 @@ async function start(security?: ServerSecurity) {
       state.asked.push(path);
       return state.overload;
     },
+    onDrain,
   });
   open.push(service);
   return { service, state };
@@ -100,6 +103,35 @@ describe('a service without room', () => {
     state.overload = null;
     await reader.getRun({ runId: 'in' });
     expect(state.handled).toEqual(['in']);
+  });
+
+  it('says that it ends, not that it is full, while it ends', async () => {
+    const moments = new EventEmitter();
+    const [drains, isSeen] = [once(moments, 'drains'), once(moments, 'seen')];
+    const { service, state } = await start(undefined, async () => {
+      moments.emit('drains');
+      await isSeen;
+    });
+    const client = clientOf(service.address);
+    await client.getRun({ runId: 'before' });
+    state.overload = full;
+    const closed = service.close();
+    await drains;
+    await expect(client.getRun({ runId: 'late' })).rejects.toMatchObject({ code: 'UNAVAILABLE', retryAfterMs: 500 });
+    moments.emit('seen');
+    await closed;
+    expect(state.handled).toEqual(['before']);
+    expect(state.asked).toEqual([getRun]);
+  });
+
+  it('refuses all the same where streams do not come by the gate', async () => {
+    const roles = new Map([[getRun, 'read']] as const);
+    const gate = callGate({ access: null, roles, draining: new AbortController().signal, overloaded: () => full });
+    const server = createServer({ interceptors: [gate.interceptor] });
+    server.add(TrainingServiceDefinition, trainingHandlers({}));
+    const port = await server.listen('127.0.0.1:0');
+    open.push({ close: () => server.forceShutdown() });
+    await expect(clientOf(`127.0.0.1:${port}`).getRun({})).rejects.toMatchObject(refusal);
   });
 
   it('leaves what is no gRPC to grpc-js', async () => {

@@ -9,6 +9,7 @@ export const exitCodes = {
   unavailable: 3,
   damaged: 4,
   interrupted: 130,
+  readerLeft: 141,
 } as const;
 
 /** One of {@link exitCodes}. */
@@ -22,7 +23,8 @@ Exit codes:
   2    wrong usage or input (unknown option, key, dataset, run or index; a value out of range)
   3    a service does not answer
   4    stored data is damaged
-  130  interrupted by Ctrl-C`;
+  130  interrupted by Ctrl-C
+  141  whoever read the output has left (kindred … | head)`;
 
 const exitCodeOf: Record<ErrorCode, ExitCode> = {
   INVALID_ARGUMENT: exitCodes.badInput,

@@ -1,7 +1,9 @@
 // The command line of Kindred: `kindred --help`.
 import { createProgram } from './program.js';
 import { exitCodes } from './exit-codes.js';
+import { endWhenReaderLeft } from './reader-left.js';
 
+endWhenReaderLeft(process.stdout, process.stderr);
 try {
   await createProgram().parseAsync();
 } catch (thrown) {
