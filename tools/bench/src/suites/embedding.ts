@@ -178,7 +178,7 @@ async function overload(context: SuiteContext, ours: EmbeddingSide, work: Overlo
     say(
       `${id}: round ${round + 1} of ${rounds}, ${(over.answered * images).toFixed(0)} images/s answered, saturated ` +
         `${(before.answered * images).toFixed(0)} before and ${(after.answered * images).toFixed(0)} after, ${over.refusedMs.length} calls refused ` +
-        `(p99 ${refusedMs.toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
+        `(p99 ${refusedMs.toFixed(1)} ms, longest ${(over.refusedMs.at(-1) ?? Number.NaN).toFixed(1)} ms), others ${JSON.stringify(over.otherStatuses)}, memory ${early.toFixed(0)} to ${late.toFixed(0)} MiB; ` +
         `the load took ${over.loadCores.toFixed(2)} cores, saturating ${loadWhenSaturated(one).toFixed(2)}; ${atWork(others)}`,
     );
     all.push(one);
