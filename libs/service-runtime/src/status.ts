@@ -22,11 +22,13 @@ const statusByCode: Record<ErrorCode, Status> = {
 
 /**
  * Clients over gRPC's C core (Python, C++, Ruby…) take trailers of 8 KiB together and end the call otherwise. Details travel in base64,
- * beside the text, which is in them once more.
+ * beside the text, which is in them once more, and which itself travels percent-encoded: nine bytes for a Chinese character.
  */
 const maxViolationBytes = 3072;
 const maxTextLength = 1024;
+const maxEncodedTextBytes = 1536;
 const maxDescriptionLength = 512;
+const maxResourceNameBytes = 256;
 /** Tags and lengths of a violation and its two fields. */
 const violationOverhead = 8;
 
@@ -37,7 +39,7 @@ const codeByStatus = new Map(Object.entries(statusByCode).map(([code, status]) =
  * `internal error`.
  */
 export function statusFromError(thrown: unknown): ServerError {
-  if (thrown instanceof ServerError) return thrown;
+  if (thrown instanceof ServerError) return carried(thrown);
   const error = toKindredError(thrown);
   // Nobody reads these errors' stacks; with source maps one costs more than the rest of a refused call.
   const limit = Error.stackTraceLimit;
@@ -61,12 +63,13 @@ function richError(error: KindredError): ServerError {
   const { fit, left } = fitting(error.violations);
   if (fit.length > 0) details.push(BadRequest.fromPartial({ fieldViolations: fit }));
   if (error.resource !== null) {
-    details.push(ResourceInfo.fromPartial({ resourceType: error.resource.type, resourceName: error.resource.name }));
+    const { type, name } = error.resource;
+    details.push(ResourceInfo.fromPartial({ resourceType: type, resourceName: shortened(name, maxResourceNameBytes) }));
   }
   if (error.retryAfterMs !== null) {
     details.push(retryInfo(error.retryAfterMs));
   }
-  const text = shortened(error.message, maxTextLength);
+  const text = shortenedText(error.message);
   const more = left === 0 ? '' : ` (and ${left} more, which the details have no room for)`;
   return new RichServerError(statusByCode[error.code], `${text}${more}`, details);
 }
@@ -84,8 +87,44 @@ function fitting(violations: readonly FieldViolation[]): { readonly fit: FieldVi
   return { fit, left: violations.length - fit.length };
 }
 
-function shortened(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+/** A status that a handler made itself, in a form that can be sent. */
+function carried(error: ServerError): ServerError {
+  const text = shortenedText(error.details);
+  // Details are its maker's own; a text that callers can make longer has none.
+  return text === error.details || error instanceof RichServerError ? error : new ServerError(error.code, text);
+}
+
+/** A status's text: at most {@link maxTextLength} characters, and {@link maxEncodedTextBytes} as they travel. */
+function shortenedText(text: string): string {
+  return shortened(text, maxTextLength, maxEncodedTextBytes, (point) => encodeURI(point).length);
+}
+
+/**
+ * The beginning of `text` that has at most `length` characters and, with the ellipsis, `maxBytes` as `bytesOf` reckons a code point (in
+ * UTF-8 unless told). Never half of a surrogate pair, which no status can carry: grpc-js would throw where nobody catches.
+ */
+function shortened(
+  text: string,
+  length: number,
+  maxBytes = length,
+  bytesOf: (point: string) => number = (point) => Buffer.byteLength(point),
+): string {
+  // Nine bytes a character at most, however they are reckoned: nearly all texts are done here.
+  if (text.length <= length && text.length * 9 <= maxBytes) return wellFormed(text);
+  const ellipsis = '…';
+  let [at, fits, bytes] = [0, 0, 0];
+  for (const point of wellFormed(text.slice(0, length + 1))) {
+    bytes += bytesOf(point);
+    at += point.length;
+    if (at > length || bytes > maxBytes) return wellFormed(text.slice(0, fits)) + ellipsis;
+    if (at < length && bytes + bytesOf(ellipsis) <= maxBytes) fits = at;
+  }
+  return wellFormed(text);
+}
+
+/** Halves of surrogate pairs, as JSON can spell them, become U+FFFD. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
 /** The inverse: what a client makes of a failed call to `service`. Connection failures name the service and address. */
