@@ -169,6 +169,12 @@ describe('embedding service', () => {
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'raw.pixels' }],
     });
+    for (const featureKind of [7 as FeatureKind, -1 as FeatureKind]) {
+      await expect(client.embed({ model: 'a', images: raw(1), featureKind })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        violations: [{ field: 'feature_kind' }],
+      });
+    }
     const broken = { $case: 'encoded' as const, value: { images: [randomBytes(50), randomBytes(60)] } };
     await expect(client.embed({ model: 'a', images: broken })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

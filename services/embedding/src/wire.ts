@@ -35,9 +35,23 @@ const splitTexts: Record<Split, string> = {
   [Split.TRAIN_AND_UNLABELED]: 'train-and-unlabeled',
 };
 
-/** Reads a feature kind; not given is the embedding. */
+/**
+ * Reads a feature kind; not given is the embedding.
+ * @throws KindredError INVALID_ARGUMENT for a number that names none: a caller of a later contract must not get another vector.
+ */
 export function featureKindFromWire(kind: WireFeatureKind): FeatureKind {
-  return kind === WireFeatureKind.BACKBONE ? 'backbone' : 'embedding';
+  switch (kind) {
+    case WireFeatureKind.UNSPECIFIED:
+    case WireFeatureKind.EMBEDDING:
+      return 'embedding';
+    case WireFeatureKind.BACKBONE:
+      return 'backbone';
+    default:
+      throw invalidField(
+        'feature_kind',
+        `got ${Number(kind)}; allowed: FEATURE_KIND_EMBEDDING (1), FEATURE_KIND_BACKBONE (2)`,
+      );
+  }
 }
 
 /** The inverse of {@link featureKindFromWire}. */
