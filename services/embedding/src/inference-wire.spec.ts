@@ -1,5 +1,6 @@
 import { ModelInferRequest } from '@kindred/protocol/inference';
 import { describe, expect, it } from 'vitest';
+import { checkBatch } from './images/image-batch.js';
 import { featureKindsFrom, imageBatchFromTensors, inferResponse, referenceFrom } from './inference-wire.js';
 
 const image = { name: 'image', datatype: 'UINT8', shape: [1n, 1n, 2n, 3n] };
@@ -29,11 +30,31 @@ describe('tensors', () => {
     ['inputs[0].datatype', { inputs: [{ ...image, datatype: 'FP32' }] }],
     ['inputs[0].shape', { inputs: [{ ...image, shape: [1n, 3n, 2n, 2n] }] }],
     ['inputs[0].shape', { inputs: [encoded], rawInputContents: [withLengths([7])] }],
+    ['inputs[0].shape', { inputs: [{ ...encoded, shape: [-1n, -2n] }], rawInputContents: [withLengths([7], [8])] }],
+    ['inputs[0].shape', { inputs: [{ ...encoded, shape: [] }], rawInputContents: [withLengths([7])] }],
+    ['inputs[0].contents.int_contents', { inputs: [{ ...image, contents: { intContents: [1, 2, 3, 4, 5, 6] } }] }],
+    ['inputs[0].contents.uint_contents', { inputs: [{ ...encoded, contents: { uintContents: [7, 8] } }] }],
+    [
+      'inputs[0].contents.uint_contents',
+      { inputs: [{ ...image, contents: { uintContents: [1, 2, 3, 4, 5, 6] } }], rawInputContents: [new Uint8Array(6)] },
+    ],
     ['raw_input_contents[0]', { inputs: [encoded], rawInputContents: [Uint8Array.of(9, 0, 0, 0, 1)] }],
     ['raw_input_contents[0]', { inputs: [encoded], rawInputContents: [Uint8Array.of(1, 0)] }],
     ['raw_input_contents[0]', { inputs: [encoded], rawInputContents: [Uint8Array.of(255, 255, 255, 255, 1)] }],
   ])('that do not fit are refused by %s', (field, value) => {
     expect(() => imageBatchFromTensors(request(value))).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', violations: [expect.objectContaining({ field })] }) as Error,
+    );
+  });
+
+  it.each([
+    ['inputs[0].shape', { inputs: [{ ...image, shape: [-1n, 1n, 2n, 3n] }] }],
+    ['inputs[0].shape', { inputs: [{ ...image, shape: [1n, -1n, 2n, 3n] }] }],
+    ['raw_input_contents[0]', { inputs: [image], rawInputContents: [new Uint8Array(5)] }],
+    ['inputs[0].contents.uint_contents', { inputs: [{ ...image, contents: { uintContents: [1] } }] }],
+  ])('of the wrong size are refused by %s, a field that the protocol has', (field, value) => {
+    const limits = { maxImages: 8, maxImagePixels: 100, maxRequestPixels: 100, maxSide: 10 };
+    expect(() => checkBatch(imageBatchFromTensors(request(value)), limits)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', violations: [expect.objectContaining({ field })] }) as Error,
     );
   });

@@ -30,24 +30,29 @@ export function imageBatchFromTensors({ inputs, rawInputContents }: ModelInferRe
   }
   const shape = input.shape.map(Number);
   const raw = rawInputContents[0];
+  const { uintContents = [], bytesContents = [] } = input.contents ?? {};
   switch (input.name) {
     case 'image': {
-      requireType(input, 'UINT8');
+      requireType(input, 'UINT8', raw !== undefined);
       const [count = 0, height = 0, width = 0, channels = 0] = shape;
       if (shape.length !== 4 || channels !== 3)
         throw invalidField('inputs[0].shape', `got [${shape.join(', ')}]; allowed: [n, height, width, 3]`);
-      const values = input.contents?.uintContents ?? [];
-      const beyond = values.find((value) => value > 255);
-      if (raw === undefined && beyond !== undefined)
+      const beyond = uintContents.find((value) => value > 255);
+      if (beyond !== undefined)
         throw invalidField('inputs[0].contents.uint_contents', `got ${beyond}; allowed: 0 to 255`);
-      const pixels = raw ?? Uint8Array.from(values);
-      return { kind: 'raw', pixels, count, height, width, field: 'inputs[0]' };
+      const pixels = raw ?? Uint8Array.from(uintContents);
+      const [ofShape, ofPixels] = [
+        'inputs[0].shape',
+        raw === undefined ? typedContents.UINT8 : 'raw_input_contents[0]',
+      ];
+      const fields = { count: ofShape, height: ofShape, width: ofShape, pixels: ofPixels };
+      return { kind: 'raw', pixels, count, height, width, fields };
     }
     case 'encoded': {
-      requireType(input, 'BYTES');
-      const images = raw === undefined ? (input.contents?.bytesContents ?? []) : splitBytes(raw);
+      requireType(input, 'BYTES', raw !== undefined);
+      const images = raw === undefined ? bytesContents : splitBytes(raw);
       const count = shape.reduce((product, size) => product * size, 1);
-      if (count !== images.length)
+      if (shape.length === 0 || shape.some((size) => size < 0) || count !== images.length)
         throw invalidField('inputs[0].shape', `got [${shape.join(', ')}] with ${images.length} values; allowed: [n]`);
       return { kind: 'encoded', images, field: 'inputs[0]' };
     }
@@ -109,9 +114,25 @@ export function modelMetadata(model: ModelDescription): ModelMetadataResponse {
   };
 }
 
-function requireType({ datatype, name }: InputTensor, allowed: 'UINT8' | 'BYTES'): void {
-  if (datatype === allowed) return;
-  throw invalidField('inputs[0].datatype', `got '${datatype}' for '${name}'; allowed: ${allowed}`);
+/** Field of a tensor's values by its type, where they are not raw. */
+const typedContents = {
+  UINT8: 'inputs[0].contents.uint_contents',
+  BYTES: 'inputs[0].contents.bytes_contents',
+} as const;
+
+/** Checks type, and that values are in one place alone: elsewhere they would be taken for none, or not be looked at. */
+function requireType({ datatype, name, contents }: InputTensor, allowed: 'UINT8' | 'BYTES', isRaw: boolean): void {
+  if (datatype !== allowed)
+    throw invalidField('inputs[0].datatype', `got '${datatype}' for '${name}'; allowed: ${allowed}`);
+  const own = isRaw ? '' : { UINT8: 'uintContents', BYTES: 'bytesContents' }[allowed];
+  const [given] = Object.entries(contents ?? {}).find(([field, { length }]) => field !== own && length > 0) ?? [];
+  if (given === undefined) return;
+  throw invalidField(
+    `inputs[0].contents.${given.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+    isRaw
+      ? 'got values beside raw_input_contents; allowed: one of the two'
+      : `got values of '${allowed}' there; allowed: raw_input_contents[0] or ${typedContents[allowed]}`,
+  );
 }
 
 /** BYTES as raw contents: each value after its length as uint32, little-endian. */

@@ -77,13 +77,15 @@ export function modelToWire(model: ModelDescription): Model {
   };
 }
 
+const rawFields = { count: 'raw.count', height: 'raw.height', width: 'raw.width', pixels: 'raw.pixels' };
+
 /** The images of a request. @throws KindredError INVALID_ARGUMENT where there are none. */
 export function imageBatchFromWire({ images }: EmbedRequest): ImageBatch {
   switch (images?.$case) {
     case 'encoded':
       return { kind: 'encoded', images: images.value.images, field: 'encoded.images' };
     case 'raw':
-      return { kind: 'raw', ...images.value, field: 'raw' };
+      return { kind: 'raw', ...images.value, fields: rawFields };
     case undefined:
       throw invalidField('images', 'got nothing; allowed: exactly one of encoded, raw');
   }

@@ -22,8 +22,16 @@ export interface RawBatch {
   readonly count: number;
   readonly height: number;
   readonly width: number;
-  /** Name of the message in errors: its height is `field.height`. */
-  readonly field: string;
+  /** What errors call its parts. */
+  readonly fields: RawFields;
+}
+
+/** Names of the parts of a {@link RawBatch} in the request that it came by. */
+export interface RawFields {
+  readonly count: string;
+  readonly height: string;
+  readonly width: string;
+  readonly pixels: string;
 }
 
 /** What one request's images may be. */
@@ -54,7 +62,7 @@ export function imageBytes(batch: ImageBatch): number {
  */
 export function checkBatch(batch: ImageBatch, limits: ImageLimits): void {
   const count = imageCount(batch);
-  const field = batch.kind === 'encoded' ? batch.field : `${batch.field}.count`;
+  const field = batch.kind === 'encoded' ? batch.field : batch.fields.count;
   if (count < 1) throw invalidField(field, `got ${count} images; allowed: 1 to ${limits.maxImages}`);
   if (count > limits.maxImages) {
     throw new KindredError(
@@ -64,21 +72,21 @@ export function checkBatch(batch: ImageBatch, limits: ImageLimits): void {
     );
   }
   if (batch.kind === 'encoded') return;
-  const { pixels, height, width } = batch;
+  const { pixels, height, width, fields } = batch;
   for (const [name, value] of Object.entries({ height, width })) {
     if (value >= 1 && value <= limits.maxSide) continue;
-    throw invalidField(`${batch.field}.${name}`, `got ${value}; allowed: 1 to ${limits.maxSide}`);
+    throw invalidField(fields[name as 'height' | 'width'], `got ${name} ${value}; allowed: 1 to ${limits.maxSide}`);
   }
   if (height * width > limits.maxImagePixels) {
     throw invalidField(
-      `${batch.field}.height`,
+      fields.height,
       `got ${width}×${height} pixels; allowed: ${limits.maxImagePixels} pixels an image`,
     );
   }
   const bytes = count * height * width * 3;
   if (pixels.length === bytes) return;
   throw invalidField(
-    `${batch.field}.pixels`,
+    fields.pixels,
     `got ${pixels.length} bytes; allowed: ${bytes} for ${count} images of ${height}×${width}×3`,
   );
 }
