@@ -129,6 +129,24 @@ describe('batch queue', () => {
     queue.enter({}, 3, 3, never);
   });
 
+  it('counts what a caller that leaves has not handed in yet as dropped, and nothing of one that is done', async () => {
+    const dropped: number[] = [];
+    const { queue, runs, settle } = queueInHand({ onDropped: (images) => dropped.push(images) });
+    const leaving = new AbortController();
+    const place = queue.enter({}, 5, 5, leaving.signal);
+    const taken = place.submit(Uint8Array.of(1));
+    runs[0]?.finish();
+    await taken;
+    leaving.abort();
+    expect(dropped).toEqual([4]);
+    const done = new AbortController();
+    const other = queue.enter({}, 3, 3, done.signal);
+    other.leave();
+    done.abort();
+    await settle();
+    expect([dropped, queue.depth()]).toEqual([[4], 0]);
+  });
+
   it('frees the place of a caller that leaves, before the network sees its images', async () => {
     const dropped: number[] = [];
     const { queue, runs, send, settle } = queueInHand({ onDropped: (images) => dropped.push(images) });

@@ -229,7 +229,8 @@ export function createBatchQueue(options: BatchQueueOptions): BatchQueue {
         if (state.left) return;
         state.left = true;
         signal.removeEventListener('abort', leave);
-        const dropped = state.waiting.size;
+        // An abort comes before the place is left otherwise: what is not handed in yet is dropped with what waits.
+        const dropped = state.waiting.size + (signal.aborted ? state.room : 0);
         if (dropped > 0) onDropped?.(dropped);
         for (const image of [...state.waiting]) drop(caller, image);
         changeDepth(-state.room);
