@@ -86,6 +86,39 @@ describe('a model that is replaced while it serves', () => {
 });
 
 describe('a registered model', () => {
+  it('is known, and freed, by each name of the version that is in memory', async () => {
+    const registry = createModelRegistry(service.store);
+    const { sha256, size } = await service.store.put('runs/named/model.safetensors', smallModel(1));
+    const source = { kind: 'run' as const, id: 'named' };
+    const file = { key: 'runs/named/model.safetensors', sha256, size, source, description: '' };
+    await registry.register('birds', file);
+    await registry.setAlias('birds', 'production', 1);
+    const ready = async (version: string) => (await service.inference.modelReady({ name: 'birds', version })).ready;
+    for (const unloaded of ['birds@1', 'birds', 'birds@production']) {
+      await service.client.loadModel({ model: 'birds@production' });
+      expect([await ready('1'), await ready('production')]).toEqual([true, true]);
+      await service.client.unloadModel({ model: unloaded });
+      expect([await ready('1'), await ready('production')]).toEqual([false, false]);
+    }
+    await service.client.unloadModel({ model: 'no-such-model' });
+  });
+
+  it('whose file is gone is listed with the reason, among the others', async () => {
+    const registry = createModelRegistry(service.store);
+    const key = 'runs/lost/model.safetensors';
+    const { sha256, size } = await service.store.put(key, smallModel(1));
+    await registry.register('lost', { key, sha256, size, source: { kind: 'run', id: 'lost' }, description: '' });
+    await service.put('found', 2);
+    await service.store.delete(key);
+    const { models } = await service.client.listModels({});
+    expect(models.find(({ name }) => name === 'lost')).toMatchObject({ loaded: false, version: '1' });
+    expect(models.find(({ name }) => name === 'lost')?.loadError).toContain('gone');
+    expect(models.map(({ name }) => name)).toContain('found');
+    const index = await service.inference.repositoryIndex({ ready: false });
+    expect(index.models.find(({ name }) => name === 'lost')).toMatchObject({ state: 'UNAVAILABLE' });
+    await registry.delete('lost');
+  });
+
   it('is followed where an alias stands, while other names stay where they are', async () => {
     const registry = createModelRegistry(service.store);
     for (const seed of [1, 2]) {

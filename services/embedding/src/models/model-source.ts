@@ -50,7 +50,8 @@ export interface ModelSource {
 const runKey = /^runs\/([^/]+)\/model\.safetensors$/;
 /** A run's id with the version that {@link ResolvedModel} gives it. */
 const runVersion = /^([^@]+)@([0-9a-f]{12})$/;
-const noFacts: Omit<ModelFacts, 'fileBytes'> = {
+/** What is said of a file that cannot be read. */
+export const noFacts: Omit<ModelFacts, 'fileBytes'> = {
   embeddingDimension: 0,
   backboneDimension: 0,
   cropSize: 0,

@@ -1,11 +1,11 @@
 // The models in memory: loaded when first asked for, followed when what their name stands for changes, the longest unused freed for room.
 import { setTimeout as delay } from 'node:timers/promises';
-import { KindredError, toKindredError } from '@kindred/errors';
+import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
 import { createMemoryBudget, type HealthBoard, type Logger, type MemoryReservation } from '@kindred/service-runtime';
 import type { EncoderThreads } from '../engine/encoder-threads.js';
 import { metrics, watchModelBytes } from '../metrics.js';
 import { publicError } from '../public-error.js';
-import type { ModelFacts, ModelSource, ResolvedModel } from './model-source.js';
+import { noFacts, type ModelFacts, type ModelSource, type ResolvedModel } from './model-source.js';
 import { reckonedBytes, serveModel, type BatchingOptions, type ServedModel } from './served-model.js';
 
 /** What is known of a model, for callers. */
@@ -70,6 +70,9 @@ export interface ServedModelsOptions {
 /** How long a load waits for calls of models that leave, and how often it looks. */
 const roomWaitMs = 10_000;
 const roomLookMs = 10;
+
+/** What is said of a version whose file is not there any more. */
+const goneText = 'its file is gone from the artifact store; put it back, or delete the version';
 
 interface Followed {
   served: ServedModel;
@@ -232,10 +235,10 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
   };
   void followAll();
 
-  const describeModel = async (model: ResolvedModel): Promise<ModelDescription> => {
+  const describeModel = async (model: ResolvedModel, isGone = false): Promise<ModelDescription> => {
     const exact = [...inMemory].find((served) => sameContent(served.model, model));
     // What is in memory is described without the store, which may not answer.
-    const facts = exact?.facts ?? (await source.facts(model));
+    const facts = exact?.facts ?? (isGone ? noFacts : await source.facts(model));
     const { embeddingDimension, backboneDimension, cropSize, resizeSide } = facts;
     const entry =
       followed.get(model.name) ?? [...followed.values()].find(({ served }) => served.model.name === model.name);
@@ -244,9 +247,20 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
       loaded: exact !== undefined,
       servingVersion: (exact ?? entry?.served)?.model.version ?? '',
-      loadError: exact === undefined ? (entry?.loadError ?? '') : '',
+      loadError: exact === undefined ? entry?.loadError || (isGone ? goneText : '') : '',
       memoryBytes: exact?.memoryBytes ?? 0,
     };
+  };
+
+  /** The version that `reference` stands for, where it is in memory though nobody asked for it by this name. */
+  const loadedUnderAnotherName = async (reference: string): Promise<ServedModel | undefined> => {
+    try {
+      const model = await source.resolve(reference);
+      return [...inMemory].find((served) => sameContent(served.model, model));
+    } catch (thrown) {
+      if (isKindredError(thrown, 'NOT_FOUND')) return undefined;
+      throw thrown;
+    }
   };
 
   const models: ServedModels = {
@@ -287,7 +301,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     },
     async unload(reference) {
       await firstLoads.get(reference)?.catch(() => {});
-      const served = followed.get(reference)?.served;
+      const served = followed.get(reference)?.served ?? (await loadedUnderAnotherName(reference));
       if (served !== undefined) forget(served);
     },
     fullForMs() {
@@ -299,11 +313,19 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       }
       return soonest;
     },
-    ready: (reference) => followed.has(reference),
+    ready: (reference) =>
+      followed.has(reference) || [...inMemory].some(({ model }) => reference === `${model.name}@${model.version}`),
     async list() {
       const described: ModelDescription[] = [];
       // One after the other: what is not known yet of a model is read from its file, which is in memory meanwhile.
-      for (const model of await source.list()) described.push(await describeModel(model));
+      for (const model of await source.list()) {
+        // One whose file is gone says so; the others are listed all the same.
+        const description = describeModel(model).catch((thrown: unknown) => {
+          if (!isKindredError(thrown, 'NOT_FOUND')) throw thrown;
+          return describeModel(model, true);
+        });
+        described.push(await description);
+      }
       return described;
     },
     async loaded() {
