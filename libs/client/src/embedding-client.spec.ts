@@ -11,6 +11,8 @@ const unused = (): never => {
 
 /** What the service does before it answers; it answers each image by its first byte. */
 let before: (request: EmbedRequest) => void = () => {};
+/** What it waits for before it tells its limits. */
+let beforeInfo: () => Promise<void> = () => Promise.resolve();
 let version = '1';
 const requests: EmbedRequest[] = [];
 let service: RunningService;
@@ -22,7 +24,10 @@ beforeAll(async () => {
     network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 100, maxConnectionAgeMs: 0 },
     register: (registrar) =>
       registrar.add(EmbeddingServiceDefinition, {
-        getInfo: async () => ({ maxImages: 3, maxMessageBytes: 1_000_000n }),
+        async getInfo() {
+          await beforeInfo();
+          return { maxImages: 3, maxMessageBytes: 1_000_000n };
+        },
         async embed(request) {
           requests.push(request);
           before(request);
@@ -63,6 +68,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   before = () => {};
+  beforeInfo = () => Promise.resolve();
   version = '1';
   requests.length = 0;
 });
@@ -140,6 +146,31 @@ describe('embedding client', () => {
       partial: true,
     });
     expect(vectors.slice(6).map((vector) => vector?.[1])).toEqual(Array.from({ length: 5 }, () => Number(used)));
+  });
+
+  it('ends a call whose signal is aborted, also while the service has not told its limits, and no other call with it', async () => {
+    const fresh = createEmbeddingClient({ address: service.address, model: 'm', deadlineMs: 5000 });
+    const leaving = new AbortController();
+    let answer = (): void => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    let asked = 0;
+    beforeInfo = () => {
+      if (++asked === 2) leaving.abort();
+      return answered;
+    };
+    try {
+      const left = fresh.embed(images(1), { signal: leaving.signal });
+      const stays = fresh.embed(images(2));
+      await expect(left).rejects.toMatchObject({ name: 'KindredError', code: 'CANCELLED' });
+      answer();
+      expect((await stays).vectors[0]?.[0]).toBe(2);
+      leaving.abort();
+      const late = fresh.embed(images(3), { signal: leaving.signal });
+      await expect(late).rejects.toMatchObject({ name: 'KindredError', code: 'CANCELLED' });
+    } finally {
+      answer();
+      fresh.close();
+    }
   });
 
   it('names images that cannot be used by their position in what it was given', async () => {

@@ -1,5 +1,5 @@
 // A client of the embedding service: any number of images in, their vectors out.
-import { KindredError, isKindredError } from '@kindred/errors';
+import { KindredError, isKindredError, toKindredError } from '@kindred/errors';
 import {
   EmbeddingServiceDefinition,
   FeatureKind,
@@ -62,7 +62,8 @@ export interface EmbeddingClient {
   /**
    * Embeds images, in requests as large as the service takes, several at one time; a full queue is waited for as the service
    * says. All vectors are of one version of the model, also where it is replaced meanwhile. Errors are KindredErrors:
-   * INVALID_ARGUMENT names images by `images[i]`; RESOURCE_EXHAUSTED, UNAVAILABLE once the deadline leaves no time for another try.
+   * INVALID_ARGUMENT names images by `images[i]`; RESOURCE_EXHAUSTED, UNAVAILABLE once the deadline leaves no time for another try;
+   * CANCELLED once `signal` is aborted.
    */
   embed(images: Images, options?: EmbedOptions): Promise<Embedded>;
   /** The service's limits and loaded models. */
@@ -87,18 +88,16 @@ const maxStarts = 3;
 export function createEmbeddingClient(options: EmbeddingClientOptions): EmbeddingClient {
   const { address, model, security, deadlineMs = 60_000, maxConcurrent = 4, maxBatch = defaultBatch } = options;
   const { client, close } = connect(EmbeddingServiceDefinition, { service: 'embedding', address, security });
-  let limits: Promise<GetInfoResponse> | null = null;
+  let limits: GetInfoResponse | null = null;
 
-  const limitsOf = (): Promise<GetInfoResponse> => {
-    limits ??= client.getInfo({}, { deadlineMs });
-    limits.catch(() => (limits = null));
-    return limits;
-  };
+  /** Asked by each call until one has them: no call waits for another's, which may have more time and another signal. */
+  const limitsOf = async (until: number, signal: AbortSignal): Promise<GetInfoResponse> =>
+    (limits ??= await client.getInfo({}, { signal, deadlineMs: until - Date.now() }));
 
   const embedAll = async (images: Images, chosen: EmbedOptions, until: number): Promise<Embedded> => {
     const signal = chosen.signal ?? new AbortController().signal;
     const retry = { until, firstPauseMs, signal };
-    const { maxImages, maxMessageBytes } = await withRetries(limitsOf, retry);
+    const { maxImages, maxMessageBytes } = await withRetries(() => limitsOf(until, signal), retry);
     const parts = partsOf(images, Math.min(maxBatch, maxImages), Number(maxMessageBytes));
     const featureKind = chosen.kind === 'backbone' ? FeatureKind.BACKBONE : FeatureKind.EMBEDDING;
     const send = (part: Part, version: string): Promise<EmbedResponse> =>
@@ -146,7 +145,7 @@ export function createEmbeddingClient(options: EmbeddingClientOptions): Embeddin
         } catch (thrown) {
           // The version that had answered is gone, replaced by another: all of it once more.
           const isGone = isKindredError(thrown, 'NOT_FOUND') && thrown.resource?.name.includes('@') === true;
-          if (!isGone || model === thrown.resource?.name || start === maxStarts) throw thrown;
+          if (!isGone || model === thrown.resource?.name || start === maxStarts) throw toKindredError(thrown);
         }
       }
     },
