@@ -54,11 +54,6 @@ export function featureKindFromWire(kind: WireFeatureKind): FeatureKind {
   }
 }
 
-/** The inverse of {@link featureKindFromWire}. */
-export function featureKindToWire(kind: FeatureKind): WireFeatureKind {
-  return kind === 'backbone' ? WireFeatureKind.BACKBONE : WireFeatureKind.EMBEDDING;
-}
-
 /** The split as part of an artifact's key. */
 export function splitText(split: Split): string {
   return splitTexts[split] ?? 'train';
