@@ -2,19 +2,17 @@
 import type { ImageTable } from '@kindred/datasets';
 import type { BatchOptions, BatchPlan } from './batch-plan.js';
 import { viewShape, type Transformation } from './transformation.js';
-import type { ViewWorkers } from './view-workers.js';
+import type { LentViews, ViewWorkers } from './view-workers.js';
 
 /** Batches that are made or being made while the reader has not asked for them. */
 const maxAhead = 4;
 /** Bytes of such batches; above it fewer are made ahead, but always one. */
 const maxAheadBytes = 96 * 1024 * 1024;
 
-/** One batch of views. */
-export interface Batch {
+/** One batch of views, to be given back once they are read. */
+export interface Batch extends LentViews {
   /** Position in the epoch, from 0. */
   readonly batch: number;
-  /** uint8 [count, views, side, side, 3]. */
-  readonly views: Uint8Array;
   /** Index of each image, uint32 [count]. */
   readonly indices: Uint32Array;
   /** Label of each image, int32 [count]; -1: unlabelled. */
@@ -69,6 +67,6 @@ async function makeBatch(
 ): Promise<Batch> {
   const indices = plan.indices(batch);
   const { seed, epoch } = options;
-  const views = await workers.viewsOf({ images: table, transformation, seed, epoch, indices }, signal);
-  return { batch, views, indices, labels: Int32Array.from(indices, (index) => table.labels[index] ?? -1) };
+  const lent = await workers.viewsOf({ images: table, transformation, seed, epoch, indices }, signal);
+  return { ...lent, batch, indices, labels: Int32Array.from(indices, (index) => table.labels[index] ?? -1) };
 }

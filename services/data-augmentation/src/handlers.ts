@@ -81,7 +81,7 @@ export function createHandlers({
         for await (const batch of streamBatches({ table, transformation, options: request, plan, workers }, signal)) {
           await window.ready(signal);
           signal.throwIfAborted();
-          const { views, indices, labels } = batch;
+          const { views, indices, labels, giveBack } = batch;
           yield window.message(
             {
               batch: batch.batch,
@@ -95,6 +95,7 @@ export function createHandlers({
               contentSha256: batch.batch === request.firstBatch ? contentHash : '',
             },
             views,
+            giveBack,
           );
         }
       } catch (thrown) {

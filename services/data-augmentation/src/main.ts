@@ -1,7 +1,7 @@
 // The data-augmentation service: wires datasets, threads and the gRPC door together.
-import { AugmentationServiceDefinition } from '@kindred/protocol/augmentation';
 import { createLogger, runMain, startService } from '@kindred/service-runtime';
 import { createAugmentation } from './augmentation.js';
+import { augmentationDefinition } from './batch-message.js';
 import { loadConfig } from './config.js';
 import { roles } from './roles.js';
 
@@ -13,7 +13,7 @@ await runMain('data-augmentation', async () => {
     name: 'data-augmentation',
     network: config.network,
     logger,
-    register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers, roles),
+    register: (registrar) => registrar.add(augmentationDefinition, augmentation.handlers, roles),
     onDrain: () => augmentation.drain(),
     onClose: () => augmentation.close(),
   });

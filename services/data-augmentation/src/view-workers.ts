@@ -17,13 +17,21 @@ const droppedTasks = new Counter({
   help: 'Tasks that were dropped before they began because their caller had left.',
 });
 
+/** Views in memory that is used again. */
+export interface LentViews {
+  /** uint8 [indices, views, side, side, 3], one array in shared memory. */
+  readonly views: Uint8Array;
+  /** Gives the memory back: from now on other views may be written there. At most once; without it the memory becomes garbage. */
+  giveBack(): void;
+}
+
 /** Makes views off the event loop. */
 export interface ViewWorkers {
   /**
-   * Views of images of a dataset: uint8 [indices, views, side, side, 3], one array. CANCELLED once `signal` is aborted.
+   * Views of images of a dataset. CANCELLED once `signal` is aborted.
    */
-  viewsOf(request: ViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
-  /** Views of a request's own image: uint8 [views, side, side, 3]; likewise. */
+  viewsOf(request: ViewsRequest, signal: AbortSignal): Promise<LentViews>;
+  /** Views of a request's own image: uint8 [views, side, side, 3], the caller's; likewise CANCELLED. */
   viewsOfLoose(request: LooseViewsRequest, signal: AbortSignal): Promise<Uint8Array>;
   /** Ends the threads. */
   close(): Promise<void>;
@@ -53,9 +61,7 @@ export function createViewWorkers(threads: number): ViewWorkers {
       }
       // After a failure other threads may still write: the buffer then goes back to nobody.
       await Promise.all(shares);
-      const views = new Uint8Array(batch);
-      buffers.give(buffer);
-      return views;
+      return { views: batch, giveBack: () => buffers.give(buffer) };
     },
     viewsOfLoose: (request, signal) => schedule(() => pool.run('viewsOfLoose', request), signal),
     close: () => pool.close(),

@@ -12,6 +12,7 @@ import {
   type Logger,
 } from '@kindred/service-runtime';
 import { createAugmentation } from '../augmentation.js';
+import { augmentationDefinition } from '../batch-message.js';
 
 /** A running service. */
 export interface AugmentationUnderTest {
@@ -47,7 +48,7 @@ export async function startAugmentation(
   const service = await startService({
     name: 'data-augmentation',
     network: { host: '127.0.0.1', port: 0, metricsPort: 0, drainMs: 1000, maxConnectionAgeMs: 0 },
-    register: (registrar) => registrar.add(AugmentationServiceDefinition, augmentation.handlers),
+    register: (registrar) => registrar.add(augmentationDefinition, augmentation.handlers),
     onDrain: () => augmentation.drain(),
     onClose: () => augmentation.close(),
   });
