@@ -4,6 +4,7 @@ import { KindredError, invalidField } from '@kindred/errors';
 import { maxPixelBytes } from '@kindred/protocol';
 import type { AugmentationServiceImplementation, DatasetReference } from '@kindred/protocol/augmentation';
 import { bytesOf } from '@kindred/service-runtime';
+import { onceCopied } from './batch-message.js';
 import { planBatches } from './batch-plan.js';
 import { streamBatches } from './batch-stream.js';
 import type { DatasetCatalogue } from './dataset-catalogue.js';
@@ -82,6 +83,7 @@ export function createHandlers({
           await window.ready(signal);
           signal.throwIfAborted();
           const { views, indices, labels, giveBack } = batch;
+          onceCopied(views, giveBack);
           yield window.message(
             {
               batch: batch.batch,
@@ -95,7 +97,6 @@ export function createHandlers({
               contentSha256: batch.batch === request.firstBatch ? contentHash : '',
             },
             views,
-            giveBack,
           );
         }
       } catch (thrown) {

@@ -8,11 +8,8 @@
 export interface SendWindow {
   /** Waits until fewer than the window's number of messages are unsent, or until `signal` is aborted. */
   ready(signal: AbortSignal): Promise<void>;
-  /**
-   * A message with `fields` and the payload `images`, counted as unsent until `images` is read. The transport copies what it reads before
-   * anything else has its turn; `onSent` is called after that, and may give the memory of `images` away.
-   */
-  message<F extends object>(fields: F, images: Uint8Array, onSent: () => void): F & { readonly images: Uint8Array };
+  /** A message with `fields` and the payload `images`, counted as unsent until `images` is read. */
+  message<F extends object>(fields: F, images: Uint8Array): F & { readonly images: Uint8Array };
 }
 
 /** Makes a window of `size` messages. */
@@ -31,7 +28,7 @@ export function createSendWindow(size: number): SendWindow {
         });
       }
     },
-    message(fields, images, onSent) {
+    message(fields, images) {
       unsent++;
       let counted = true;
       return Object.defineProperty({ ...fields } as typeof fields & { readonly images: Uint8Array }, 'images', {
@@ -41,7 +38,6 @@ export function createSendWindow(size: number): SendWindow {
             counted = false;
             unsent--;
             wake();
-            queueMicrotask(onSent);
           }
           return images;
         },
