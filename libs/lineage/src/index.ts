@@ -16,7 +16,7 @@ export { codeVersion } from './code-version.js';
 
 // Registry of models
 export { createModelRegistry, registryKey, registryPrefix, runModelKey } from './model-registry.js';
-export type { ModelRegistry, ResolvedModel } from './model-registry.js';
+export type { DamagedModel, ModelListing, ModelRegistry, ResolvedModel } from './model-registry.js';
 export { checkedAlias, checkedModelName, latestAlias, parseModelReference } from './model-reference.js';
 export type { ModelReference } from './model-reference.js';
 export type { ModelVersion, NewModelVersion, RegisteredModel } from './registered-model.js';

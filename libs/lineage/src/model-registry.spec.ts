@@ -51,7 +51,7 @@ describe('model registry', () => {
     await registry.deleteVersion('cats', 3);
     expect((await registry.get('cats')).aliases).toEqual({ latest: 2, production: 2 });
     await registry.delete('cats');
-    expect(await registry.list()).toEqual([]);
+    expect(await registry.list()).toEqual({ models: [], damaged: [] });
     await expect(registry.get('cats')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(registry.setAlias('cats', 'production', 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await registry.register('cats', fileOf('d'))).version).toBe(4);
@@ -92,6 +92,27 @@ describe('model registry', () => {
     await expect(registry.register('cats', fileOf('a'))).rejects.toMatchObject(damaged);
     await expect(registry.resolve('cats')).rejects.toMatchObject(damaged);
     expect(Buffer.from(await store.get('registry/cats.json')).toString()).toBe('{"schemaVersion":1,');
+  });
+
+  it('lists the others beside entries that cannot be read, and names those', async () => {
+    const store = createMemoryStore();
+    const registry = createModelRegistry(store);
+    for (const name of ['ants', 'cats', 'dogs']) await registry.register(name, fileOf(name));
+    await store.put('registry/cats.json', (await store.get('registry/cats.json')).subarray(0, 50));
+    await store.put('registry/Cats.json', text('{}'));
+    const { models, damaged } = await registry.list();
+    expect(models.map(({ name }) => name)).toEqual(['ants', 'dogs']);
+    expect(damaged).toHaveLength(2);
+    expect(damaged).toContainEqual({
+      name: 'cats',
+      key: 'registry/cats.json',
+      problem: expect.stringContaining('registry/cats.json is damaged') as string,
+    });
+    // What is looked for and not there is still told with what there is.
+    await expect(registry.get('bees')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('ants, dogs') as string,
+    });
   });
 
   it('loses nothing of changes that overlap', async () => {

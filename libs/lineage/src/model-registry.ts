@@ -30,10 +30,28 @@ export interface ResolvedModel {
   readonly sha256: string;
 }
 
+/** An entry of the registry that cannot be read. */
+export interface DamagedModel {
+  /** The model's name, as the entry's key has it. */
+  readonly name: string;
+  /** Key of the entry. */
+  readonly key: string;
+  /** What is wrong with it, and what to do. */
+  readonly problem: string;
+}
+
+/** What the registry holds. */
+export interface ModelListing {
+  /** All models that have a version, by name. */
+  readonly models: readonly RegisteredModel[];
+  /** Entries that cannot be read, by name; they hide none of the others. */
+  readonly damaged: readonly DamagedModel[];
+}
+
 /** The registry. Calls on it by any number of processes lose nothing of each other. */
 export interface ModelRegistry {
-  /** All models that have a version, by name. */
-  list(): Promise<RegisteredModel[]>;
+  /** All models, damaged ones apart. */
+  list(): Promise<ModelListing>;
   /** NOT_FOUND when there is no such model. */
   get(name: string): Promise<RegisteredModel>;
   /**
@@ -75,7 +93,7 @@ export function createModelRegistry(store: LineageStore): ModelRegistry {
       throw thrown;
     }
   };
-  const known = async (): Promise<string[]> => (await registry.list()).map(({ name }) => name);
+  const known = async (): Promise<string[]> => (await registry.list()).models.map(({ name }) => name);
 
   /** Replaces a model by `next` of it, and returns what then stands in the store. */
   const change = async (
@@ -98,12 +116,20 @@ export function createModelRegistry(store: LineageStore): ModelRegistry {
   const registry: ModelRegistry = {
     async list() {
       const models: RegisteredModel[] = [];
+      const damaged: DamagedModel[] = [];
       for await (const { key } of store.list(registryPrefix)) {
         const name = /^registry\/([^/]+)\.json$/.exec(key)?.[1];
-        const model = name === undefined ? null : await read(name);
-        if (model !== null) models.push(model);
+        if (name === undefined) continue;
+        try {
+          const model = await read(name);
+          if (model !== null) models.push(model);
+        } catch (thrown) {
+          // INVALID_ARGUMENT: somebody has put an object there whose name no model can have.
+          if (!isKindredError(thrown, 'DATA_LOSS') && !isKindredError(thrown, 'INVALID_ARGUMENT')) throw thrown;
+          damaged.push({ name, key, problem: thrown.message });
+        }
       }
-      return models;
+      return { models, damaged };
     },
     async get(name) {
       const model = await read(name);

@@ -119,6 +119,30 @@ describe('a registered model', () => {
     await registry.delete('lost');
   });
 
+  it('whose entry in the registry is damaged is listed with the reason, among the others, and goes on serving', async () => {
+    const registry = createModelRegistry(service.store);
+    const { sha256, size } = await service.store.put('runs/owls-1/model.safetensors', smallModel(1));
+    const source = { kind: 'run' as const, id: 'owls-1' };
+    const file = { key: 'runs/owls-1/model.safetensors', sha256, size, source, description: '' };
+    for (const name of ['owls', 'rooks']) await registry.register(name, file);
+    await service.client.loadModel({ model: 'owls' });
+    await service.store.put('registry/owls.json', (await service.store.get('registry/owls.json')).subarray(0, 50));
+    const { models } = await service.client.listModels({});
+    const owls = models.find(({ name }) => name === 'owls');
+    expect(owls).toMatchObject({ version: '', loaded: false, servingVersion: '1' });
+    expect(owls?.loadError).toContain('registry/owls.json');
+    expect(models.map(({ name }) => name)).toEqual(expect.arrayContaining(['owls-1', 'rooks']));
+    expect(await service.client.embed({ model: 'owls', images })).toMatchObject({ modelVersion: '1' });
+    await service.client.unloadModel({ model: 'owls' });
+    await expect(service.client.embed({ model: 'owls', images })).rejects.toMatchObject({ code: 'DATA_LOSS' });
+    const index = await service.inference.repositoryIndex({ ready: false });
+    expect(index.models.find(({ name }) => name === 'owls')).toMatchObject({
+      state: 'UNAVAILABLE',
+      reason: expect.stringContaining('registry/owls.json') as string,
+    });
+    await service.store.delete('registry/owls.json');
+  });
+
   it('is followed where an alias stands, while other names stay where they are', async () => {
     const registry = createModelRegistry(service.store);
     for (const seed of [1, 2]) {

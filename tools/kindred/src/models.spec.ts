@@ -95,5 +95,11 @@ describe('kindred models', () => {
       models: [{ name: 'cats', aliases: { latest: 2, production: 2 } }],
     });
     expect(await kindred('show', 'dogs')).toMatchObject({ code: 2, result: { code: 'NOT_FOUND' } });
+    await store.put('registry/dogs.json', Buffer.from('{"schemaVersion":1,'));
+    const listed = await kindred();
+    expect(listed.words).toContain('registry/dogs.json is damaged');
+    expect(listed).toMatchObject({
+      result: { models: [{ name: 'cats' }], damaged: [{ name: 'dogs', key: 'registry/dogs.json' }] },
+    });
   });
 });

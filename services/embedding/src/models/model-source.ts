@@ -2,7 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
 import { isKindredError, notFound } from '@kindred/errors';
-import { createModelRegistry, registryKey, runModelKey, type RegisteredModel } from '@kindred/lineage';
+import {
+  createModelRegistry,
+  registryKey,
+  runModelKey,
+  type DamagedModel,
+  type RegisteredModel,
+} from '@kindred/lineage';
 import { backboneDim, decodeModelFile, firstMapSide } from '@kindred/simclr';
 
 /** A model's file, found by a reference. */
@@ -35,12 +41,20 @@ export interface ModelFacts {
   readonly mapSize: number;
 }
 
+/** The models of the store. */
+export interface ModelsOfStore {
+  /** At the version that their name stands for. */
+  readonly models: readonly ResolvedModel[];
+  /** Entries of the registry that cannot be read. */
+  readonly damaged: readonly DamagedModel[];
+}
+
 /** Finds models. */
 export interface ModelSource {
   /** What `reference` stands for now. NOT_FOUND when there is no such model. */
   resolve(reference: string): Promise<ResolvedModel>;
-  /** All models of the registry and of runs at the version that their name stands for, by name. */
-  list(): Promise<ResolvedModel[]>;
+  /** All models of the registry and of runs. */
+  list(): Promise<ModelsOfStore>;
   /** What the file says; read once a content. */
   facts(model: ResolvedModel): Promise<ModelFacts>;
   /** The file. DATA_LOSS when it is not the one that was resolved any more. */
@@ -124,15 +138,16 @@ export function createModelSource(store: ArtifactStore): ModelSource {
       }
     },
     async list() {
-      const models: ResolvedModel[] = [];
-      for (const registered of await registry.list()) models.push(newest(registered));
-      const known = new Set(models.map(({ name }) => name));
+      const registered = await registry.list();
+      const models = registered.models.map(newest);
+      // A name in the registry comes before a run of the same id, also where its entry is damaged.
+      const known = new Set([...models, ...registered.damaged].map(({ name }) => name));
       for await (const { key } of store.list('runs/')) {
         const name = runKey.exec(key)?.[1];
         const model = name === undefined || known.has(name) ? null : await ofRun(name);
         if (model !== null) models.push(model);
       }
-      return models.sort((a, b) => (a.name < b.name ? -1 : 1));
+      return { models, damaged: registered.damaged };
     },
     async facts({ key, name }) {
       const artifact = await describe(store, key);

@@ -71,6 +71,9 @@ export interface ServedModelsOptions {
 const roomWaitMs = 10_000;
 const roomLookMs = 10;
 
+/** What is known of a model whose entry in the registry cannot be read. */
+const nothingKnown = { version: '', aliases: [], key: '', sha256: '' };
+
 /** What is said of a version whose file is not there any more. */
 const goneText = 'its file is gone from the artifact store; put it back, or delete the version';
 
@@ -235,10 +238,11 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
   };
   void followAll();
 
-  const describeModel = async (model: ResolvedModel, isGone = false): Promise<ModelDescription> => {
+  /** `fault`: why the model cannot be loaded; then its file is not looked at. */
+  const describeModel = async (model: ResolvedModel, fault = ''): Promise<ModelDescription> => {
     const exact = [...inMemory].find((served) => sameContent(served.model, model));
     // What is in memory is described without the store, which may not answer.
-    const facts = exact?.facts ?? (isGone ? noFacts : await source.facts(model));
+    const facts = exact?.facts ?? (fault === '' ? await source.facts(model) : noFacts);
     const { embeddingDimension, backboneDimension, cropSize, resizeSide } = facts;
     const entry =
       followed.get(model.name) ?? [...followed.values()].find(({ served }) => served.model.name === model.name);
@@ -247,7 +251,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
       loaded: exact !== undefined,
       servingVersion: (exact ?? entry?.served)?.model.version ?? '',
-      loadError: exact === undefined ? entry?.loadError || (isGone ? goneText : '') : '',
+      loadError: exact === undefined ? entry?.loadError || fault : '',
       memoryBytes: exact?.memoryBytes ?? 0,
     };
   };
@@ -316,17 +320,20 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     ready: (reference) =>
       followed.has(reference) || [...inMemory].some(({ model }) => reference === `${model.name}@${model.version}`),
     async list() {
-      const described: ModelDescription[] = [];
+      const { models: found, damaged } = await source.list();
+      const described = await Promise.all(
+        damaged.map(({ name, problem }) => describeModel({ name, ...nothingKnown }, problem)),
+      );
       // One after the other: what is not known yet of a model is read from its file, which is in memory meanwhile.
-      for (const model of await source.list()) {
+      for (const model of found) {
         // One whose file is gone says so; the others are listed all the same.
         const description = describeModel(model).catch((thrown: unknown) => {
           if (!isKindredError(thrown, 'NOT_FOUND')) throw thrown;
-          return describeModel(model, true);
+          return describeModel(model, goneText);
         });
         described.push(await description);
       }
-      return described;
+      return described.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     async loaded() {
       const described = await Promise.all([...inMemory].map(({ model }) => describeModel(model)));

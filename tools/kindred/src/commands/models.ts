@@ -28,16 +28,18 @@ export function addModels(program: Command): void {
     .description('list all models')
     .action((_: unknown, command: Command) =>
       runWithStore(command, async (store, { output }) => {
-        const all = await createModelRegistry(store).list();
+        const { models: all, damaged } = await createModelRegistry(store).list();
         const rows = all.map(({ name, versions, aliases }) => [
           name,
           String(aliases[latestAlias] ?? ''),
           String(versions.length),
           aliasText(aliases),
         ]);
-        if (rows.length === 0) output.text('no model is registered yet');
-        else for (const line of table([['MODEL', 'LATEST', 'VERSIONS', 'ALIASES'], ...rows], [1, 2])) output.text(line);
-        output.result({ models: all });
+        if (rows.length === 0 && damaged.length === 0) output.text('no model is registered yet');
+        if (rows.length > 0)
+          for (const line of table([['MODEL', 'LATEST', 'VERSIONS', 'ALIASES'], ...rows], [1, 2])) output.text(line);
+        for (const { key, problem } of damaged) output.warn(problem.includes(key) ? problem : `${key}: ${problem}`);
+        output.result({ models: all, damaged });
       }),
     );
   models
