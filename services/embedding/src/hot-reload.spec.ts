@@ -103,6 +103,40 @@ describe('a registered model', () => {
     await service.client.unloadModel({ model: 'no-such-model' });
   });
 
+  it('is indexed by name and version; its name alone is ready with the newest, and unloads all', async () => {
+    const registry = createModelRegistry(service.store);
+    const { inference, client } = service;
+    for (const seed of [1, 2]) {
+      const key = `runs/dogs-${seed}/model.safetensors`;
+      const { sha256, size } = await service.store.put(key, smallModel(seed));
+      const source = { kind: 'run' as const, id: `dogs-${seed}` };
+      await registry.register('dogs', { key, sha256, size, source, description: '' });
+    }
+    await registry.setAlias('dogs', 'production', 1);
+    const ready = async (version: string) => (await inference.modelReady({ name: 'dogs', version })).ready;
+    const index = async (readyOnly: boolean) =>
+      (await inference.repositoryIndex({ ready: readyOnly })).models
+        .filter(({ name }) => name === 'dogs')
+        .map(({ version, state }) => `${version} ${state}`)
+        .sort();
+    await client.loadModel({ model: 'dogs@production' });
+    expect(await index(false)).toEqual(['1 READY', '2 UNAVAILABLE']);
+    expect(await index(true)).toEqual(['1 READY']);
+    expect(await Promise.all(['', '2', 'production', '1'].map(ready))).toEqual([false, false, true, true]);
+    await client.loadModel({ model: 'dogs@2' });
+    expect(await index(false)).toEqual(['1 READY', '2 READY']);
+    expect(await ready('')).toBe(true);
+    await client.unloadModel({ model: 'dogs' });
+    expect(await index(true)).toEqual(['1 READY']);
+    await client.loadModel({ model: 'dogs' });
+    await inference.repositoryModelUnload({ modelName: 'dogs@1' });
+    expect(await index(true)).toEqual(['2 READY']);
+    await client.loadModel({ model: 'dogs@production' });
+    await inference.repositoryModelUnload({ modelName: 'dogs' });
+    expect(await index(false)).toEqual(['2 UNAVAILABLE']);
+    expect(await Promise.all(['', '2', 'production', '1'].map(ready))).toEqual([false, false, false, false]);
+  });
+
   it('whose file is gone is listed with the reason, among the others', async () => {
     const registry = createModelRegistry(service.store);
     const key = 'runs/lost/model.safetensors';

@@ -28,7 +28,7 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
   return {
     serverLive: async () => ({ live: true }),
     serverReady: async () => ({ ready: ready() }),
-    modelReady: async ({ name, version }) => ({ ready: models.ready(referenceFrom(name, version)) }),
+    modelReady: async ({ name, version }) => ({ ready: await models.ready(referenceFrom(name, version)) }),
     serverMetadata: async () => server,
     modelMetadata: async ({ name, version }) => modelMetadata(await models.describe(referenceFrom(name, version))),
 
@@ -52,13 +52,11 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
       const known = await models.list();
       return {
         models: known
-          .filter(({ servingVersion }) => !readyOnly || servingVersion !== '')
-          .map(({ name, version, servingVersion, loadError }) => ({
-            name,
-            version: servingVersion === '' ? version : servingVersion,
-            state: servingVersion === '' ? 'UNAVAILABLE' : 'READY',
-            reason: loadError,
-          })),
+          .flatMap(({ name, version, loadedVersions, loadError }) => [
+            ...loadedVersions.map((loaded) => ({ name, version: loaded, state: 'READY', reason: '' })),
+            ...(loadedVersions.includes(version) ? [] : [{ name, version, state: 'UNAVAILABLE', reason: loadError }]),
+          ])
+          .filter(({ state }) => !readyOnly || state === 'READY'),
       };
     },
 
@@ -68,7 +66,9 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
     },
 
     async repositoryModelUnload({ modelName }) {
-      await models.unload(modelName);
+      // As Triton does: a name alone is all of it.
+      if (modelName.includes('@')) await models.unload(modelName);
+      else await models.unloadAll(modelName);
       return {};
     },
   };

@@ -100,7 +100,7 @@ export function modelMetadata(model: ModelDescription): ModelMetadataResponse {
   const free = -1n;
   return {
     name: model.name,
-    versions: [...new Set([model.version, model.servingVersion])].filter((version) => version !== ''),
+    versions: [...new Set([model.version, ...model.loadedVersions])].filter((version) => version !== ''),
     platform: 'kindred_tensorflow',
     inputs: [
       { name: 'image', datatype: 'UINT8', shape: [free, free, free, 3n] },

@@ -33,10 +33,10 @@ it('are not loaded where the machine has no memory for them, however much their 
   });
   try {
     await expect(models.load('small')).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
-    expect([loads, models.ready('small')]).toEqual([0, false]);
+    expect([loads, await models.ready('small')]).toEqual([0, false]);
     availableBytes = 2 ** 40;
     expect(await models.load('small')).toMatchObject({ loaded: true });
-    expect([loads, models.ready('small')]).toEqual([1, true]);
+    expect([loads, await models.ready('small')]).toEqual([1, true]);
   } finally {
     models.close();
   }

@@ -14,6 +14,8 @@ export interface ModelDescription extends ResolvedModel, Omit<ModelFacts, 'fileB
   readonly loaded: boolean;
   /** The version in memory; empty where none is. */
   readonly servingVersion: string;
+  /** All versions of the name in memory, under whichever of its names they were loaded. */
+  readonly loadedVersions: readonly string[];
   /** Why `version` is not in memory though it should be; else empty. */
   readonly loadError: string;
   /** Bytes that it is reckoned to take; 0 where it is not in memory. */
@@ -35,10 +37,12 @@ export interface ServedModels {
   load(reference: string): Promise<ModelDescription>;
   /** Frees what `reference` stands for, under all its names; no effect where it is not loaded. */
   unload(reference: string): Promise<void>;
+  /** Frees all versions of a name; no effect where none is loaded. */
+  unloadAll(name: string): Promise<void>;
   /** Where none of the models in use has room in its queue: the time after which one has, in milliseconds; else null. */
   fullForMs(): number | null;
-  /** Whether `reference` is loaded and warm. */
-  ready(reference: string): boolean;
+  /** Whether what `reference` stands for is loaded and warm, under whichever of its names. */
+  ready(reference: string): Promise<boolean>;
   /** All models of the store, by name. */
   list(): Promise<ModelDescription[]>;
   /** The models in memory, by name. */
@@ -250,6 +254,11 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       ...model,
       ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
       loaded: exact !== undefined,
+      loadedVersions: [
+        ...new Set(
+          [...inMemory].flatMap((s) => (s.model.name === model.name && isReferred(s) ? [s.model.version] : [])),
+        ),
+      ],
       servingVersion: (exact ?? entry?.served)?.model.version ?? '',
       loadError: exact === undefined ? entry?.loadError || fault : '',
       memoryBytes: exact?.memoryBytes ?? 0,
@@ -308,6 +317,11 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       const served = followed.get(reference)?.served ?? (await loadedUnderAnotherName(reference));
       if (served !== undefined) forget(served);
     },
+    async unloadAll(name) {
+      const loads = [...firstLoads].filter(([reference]) => nameIn(reference) === name);
+      await Promise.allSettled(loads.map(([, load]) => load));
+      for (const served of [...inMemory]) if (served.model.name === name) forget(served);
+    },
     fullForMs() {
       let soonest: number | null = null;
       for (const { served } of followed.values()) {
@@ -317,8 +331,14 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       }
       return soonest;
     },
-    ready: (reference) =>
-      followed.has(reference) || [...inMemory].some(({ model }) => reference === `${model.name}@${model.version}`),
+    async ready(reference) {
+      if (followed.has(reference)) return true;
+      const versions = [...inMemory].filter(({ model }) => model.name === nameIn(reference));
+      if (versions.some(({ model }) => reference === `${model.name}@${model.version}`)) return true;
+      // Whoever asks needs no token: the store is asked about names in memory alone.
+      if (versions.length === 0) return false;
+      return (await loadedUnderAnotherName(reference).catch(() => undefined)) !== undefined;
+    },
     async list() {
       const { models: found, damaged } = await source.list();
       const described = await Promise.all(
@@ -345,6 +365,11 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
   };
   watchModelBytes(used);
   return models;
+}
+
+/** The name in a reference. */
+function nameIn(reference: string): string {
+  return reference.split('@', 1)[0] ?? '';
 }
 
 /** What `grpc.health.v1` is asked for a model. */
