@@ -66,6 +66,10 @@ describe('a model that is replaced while it serves', () => {
     expect(await described()).toMatchObject({ loaded: false, servingVersion: before.modelVersion });
     const during = await service.client.embed({ model: 'sturdy', images });
     expect(during.modelVersion).toBe(before.modelVersion);
+    expect(await service.inference.modelMetadata({ name: 'sturdy' })).toMatchObject({
+      versions: [before.modelVersion],
+      outputs: [{ shape: [-1n, BigInt(dimension)] }, { name: 'backbone' }],
+    });
     await expect(service.client.loadModel({ model: 'sturdy' })).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
     await service.put('sturdy', 3);
     await expect
@@ -101,6 +105,24 @@ describe('a registered model', () => {
       expect([await ready('1'), await ready('production')]).toEqual([false, false]);
     }
     await service.client.unloadModel({ model: 'no-such-model' });
+  });
+
+  it('whose file is damaged is listed with the fault, which is what asking for its metadata gives', async () => {
+    const registry = createModelRegistry(service.store);
+    const key = 'runs/cut/model.safetensors';
+    const { sha256, size } = await service.store.put(key, smallModel(1).subarray(0, 5000));
+    await registry.register('cut', { key, sha256, size, source: { kind: 'run', id: 'cut' }, description: '' });
+    await expect(service.inference.modelMetadata({ name: 'cut' })).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      resource: { type: 'model', name: 'cut' },
+    });
+    const { models } = await service.client.listModels({});
+    expect(models.find(({ name }) => name === 'cut')).toMatchObject({
+      loaded: false,
+      loadError: expect.stringContaining("model 'cut@1' cannot be used") as string,
+    });
+    await registry.delete('cut');
+    await service.store.delete(key);
   });
 
   it('is indexed by name and version; its name alone is ready with the newest, and unloads all', async () => {

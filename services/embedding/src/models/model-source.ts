@@ -1,7 +1,7 @@
 // The models of the artifact store: what a reference stands for now, and what a model's file says of itself.
 import { createHash } from 'node:crypto';
 import type { ArtifactDescription, ArtifactStore } from '@kindred/artifact-store';
-import { isKindredError, notFound } from '@kindred/errors';
+import { isKindredError, notFound, toKindredError, type KindredError } from '@kindred/errors';
 import {
   createModelRegistry,
   registryKey,
@@ -39,6 +39,8 @@ export interface ModelFacts {
   readonly resizeSide: number | null;
   /** Numbers of an image's largest map in the network. */
   readonly mapSize: number;
+  /** Why the file cannot be used; null where it can. */
+  readonly fault: KindredError | null;
 }
 
 /** The models of the store. */
@@ -71,6 +73,7 @@ export const noFacts: Omit<ModelFacts, 'fileBytes'> = {
   cropSize: 0,
   resizeSide: null,
   mapSize: 0,
+  fault: null,
 };
 
 interface FileContent {
@@ -190,8 +193,8 @@ async function readContent(store: ArtifactStore, key: string): Promise<{ sha256:
     const { architecture, cropSize, resizeSide } = decodeModelFile(Buffer.concat(parts));
     const dimensions = { embeddingDimension: architecture.featureDim, backboneDimension: backboneDim(architecture) };
     const mapSize = firstMapSide(architecture, cropSize) ** 2 * architecture.width;
-    return { sha256, facts: { fileBytes, cropSize, resizeSide, mapSize, ...dimensions } };
-  } catch {
-    return { sha256, facts: { fileBytes, ...noFacts } };
+    return { sha256, facts: { fileBytes, cropSize, resizeSide, mapSize, fault: null, ...dimensions } };
+  } catch (thrown) {
+    return { sha256, facts: { fileBytes, ...noFacts, fault: toKindredError(thrown) } };
   }
 }

@@ -53,6 +53,14 @@ export function reckonedBytes(
   return instances * (copiesOfFile * fileBytes + largestMaps * (batchSizes.at(-1) ?? 1) * mapSize * 4);
 }
 
+/** What callers are told of a version whose file cannot be used. */
+export function unusable({ name, version }: ResolvedModel, fault: KindredError): KindredError {
+  return new KindredError(fault.code, `model '${name}@${version}' cannot be used: ${fault.message}`, {
+    resource: { type: 'model', name },
+    cause: fault,
+  });
+}
+
 /** Loads, compiles and warms a version. DATA_LOSS when its file is damaged. */
 export async function serveModel(
   model: ResolvedModel,
@@ -109,10 +117,6 @@ export async function serveModel(
   };
 }
 
-function named(thrown: unknown, { name, version }: ResolvedModel): unknown {
-  if (!isKindredError(thrown, 'DATA_LOSS')) return thrown;
-  return new KindredError('DATA_LOSS', `model '${name}@${version}' cannot be used: ${thrown.message}`, {
-    resource: { type: 'model', name },
-    cause: thrown,
-  });
+function named(thrown: unknown, model: ResolvedModel): unknown {
+  return isKindredError(thrown, 'DATA_LOSS') ? unusable(model, thrown) : thrown;
 }

@@ -6,7 +6,7 @@ import type { EncoderThreads } from '../engine/encoder-threads.js';
 import { metrics, watchModelBytes } from '../metrics.js';
 import { publicError } from '../public-error.js';
 import { noFacts, type ModelFacts, type ModelSource, type ResolvedModel } from './model-source.js';
-import { reckonedBytes, serveModel, type BatchingOptions, type ServedModel } from './served-model.js';
+import { reckonedBytes, serveModel, unusable, type BatchingOptions, type ServedModel } from './served-model.js';
 
 /** What is known of a model, for callers. */
 export interface ModelDescription extends ResolvedModel, Omit<ModelFacts, 'fileBytes' | 'mapSize'> {
@@ -47,7 +47,7 @@ export interface ServedModels {
   list(): Promise<ModelDescription[]>;
   /** The models in memory, by name. */
   loaded(): Promise<ModelDescription[]>;
-  /** NOT_FOUND when there is no such model. */
+  /** NOT_FOUND when there is no such model; the file's fault where it cannot be used and no older version serves. */
   describe(reference: string): Promise<ModelDescription>;
   /** What models run on: `cpu` or `gpu`; empty until one has been loaded. */
   device(): string;
@@ -248,11 +248,12 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
     // What is in memory is described without the store, which may not answer.
     const facts = exact?.facts ?? (fault === '' ? await source.facts(model) : noFacts);
     const { embeddingDimension, backboneDimension, cropSize, resizeSide } = facts;
+    const damage = facts.fault === null ? '' : publicError(unusable(model, facts.fault)).message;
     const entry =
       followed.get(model.name) ?? [...followed.values()].find(({ served }) => served.model.name === model.name);
     return {
       ...model,
-      ...{ embeddingDimension, backboneDimension, cropSize, resizeSide },
+      ...{ embeddingDimension, backboneDimension, cropSize, resizeSide, fault: facts.fault },
       loaded: exact !== undefined,
       loadedVersions: [
         ...new Set(
@@ -260,7 +261,7 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
         ),
       ],
       servingVersion: (exact ?? entry?.served)?.model.version ?? '',
-      loadError: exact === undefined ? entry?.loadError || fault : '',
+      loadError: exact === undefined ? entry?.loadError || fault || damage : '',
       memoryBytes: exact?.memoryBytes ?? 0,
     };
   };
@@ -359,7 +360,14 @@ export function createServedModels(options: ServedModelsOptions): ServedModels {
       const described = await Promise.all([...inMemory].map(({ model }) => describeModel(model)));
       return described.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
-    describe: async (reference) => describeModel(await source.resolve(reference)),
+    async describe(reference) {
+      const model = await source.resolve(reference);
+      const description = await describeModel(model);
+      if (description.fault === null) return description;
+      const older = followed.get(reference)?.served;
+      if (older === undefined) throw unusable(model, description.fault);
+      return describeModel(older.model);
+    },
     device: () => device,
     close: () => closed.abort(),
   };
