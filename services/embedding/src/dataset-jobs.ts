@@ -7,7 +7,7 @@ import { createJobs, type Job, type Jobs } from '@kindred/service-runtime';
 import { embedDataset, type DatasetEmbeddingProgress } from './dataset-embedding.js';
 import type { ServedModels } from './models/served-models.js';
 import { withPatience, type Peers } from './peers.js';
-import { featureKindFromWire, splitText } from './wire.js';
+import { featureKindFromWire, modelFromWire, splitText } from './wire.js';
 
 /** The dataset jobs of the process. */
 export interface DatasetJobs extends Pick<Jobs<DatasetEmbeddingProgress>, 'get' | 'watch' | 'cancel' | 'close'> {
@@ -34,7 +34,7 @@ export function createDatasetJobs({ store, models, peers }: DatasetJobsParts, ma
       if (dataset === undefined) throw invalidField('dataset', 'got nothing; needed: the dataset to embed');
       const kind = featureKindFromWire(request.featureKind);
       // The version of this moment embeds the whole of it, however long that takes.
-      const { served, release } = await models.acquire(request.model);
+      const { served, release } = await models.acquire(modelFromWire(request.model, 'model'));
       try {
         const { facts, model } = served;
         const dimension = kind === 'backbone' ? facts.backboneDimension : facts.embeddingDimension;

@@ -17,6 +17,7 @@ import {
   imageBatchFromWire,
   infoToWire,
   jobToWire,
+  modelFromWire,
   modelToWire,
   embedResultToWire,
 } from './wire.js';
@@ -42,7 +43,7 @@ export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementat
     patient = false,
   ): Promise<EmbedResponse> => {
     const result = await embedImages({
-      model: request.model,
+      model: modelFromWire(request.model, 'model'),
       images: imageBatchFromWire(request),
       kinds: [featureKindFromWire(request.featureKind)],
       allOrNothing: request.allOrNothing,
@@ -90,10 +91,10 @@ export function createHandlers(parts: HandlerParts): EmbeddingServiceImplementat
 
     listModels: async () => ({ models: (await models.list()).map(modelToWire) }),
 
-    loadModel: async ({ model }) => ({ model: modelToWire(await models.load(model)) }),
+    loadModel: async ({ model }) => ({ model: modelToWire(await models.load(modelFromWire(model, 'model'))) }),
 
     async unloadModel({ model }) {
-      await models.unload(model);
+      await models.unload(modelFromWire(model, 'model'));
       return {};
     },
   };

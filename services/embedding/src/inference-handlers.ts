@@ -38,7 +38,7 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
         throw invalidField('raw_input_contents', got);
       }
       const result = await embedImages({
-        model: referenceFrom(request.modelName, request.modelVersion),
+        model: referenceFrom(request.modelName, request.modelVersion, 'model_name'),
         images: imageBatchFromTensors(request),
         kinds: [...new Set(featureKindsFrom(request))],
         allOrNothing: true,
@@ -61,14 +61,15 @@ export function createInferenceHandlers(parts: InferenceHandlerParts): GRPCInfer
     },
 
     async repositoryModelLoad({ modelName }) {
-      await models.load(modelName);
+      await models.load(referenceFrom(modelName, '', 'model_name'));
       return {};
     },
 
     async repositoryModelUnload({ modelName }) {
       // As Triton does: a name alone is all of it.
-      if (modelName.includes('@')) await models.unload(modelName);
-      else await models.unloadAll(modelName);
+      const reference = referenceFrom(modelName, '', 'model_name');
+      if (reference.includes('@')) await models.unload(reference);
+      else await models.unloadAll(reference);
       return {};
     },
   };

@@ -10,13 +10,16 @@ import { bytesOf } from '@kindred/service-runtime';
 import type { EmbedImagesResult, FeatureKind } from './embed-images.js';
 import type { ImageBatch } from './images/image-batch.js';
 import type { ModelDescription } from './models/served-models.js';
-import { microseconds } from './wire.js';
+import { microseconds, modelFromWire } from './wire.js';
 
 type InputTensor = ModelInferRequest['inputs'][number];
 
-/** A reference of ours from a name and a version of the protocol's; an empty version is what the name stands for. */
-export function referenceFrom(name: string, version: string): string {
-  return version === '' ? name : `${name}@${version}`;
+/**
+ * A reference of ours from a name and a version of the protocol's; an empty version is what the name stands for.
+ * @throws KindredError INVALID_ARGUMENT, by the name's `field`, where it is empty.
+ */
+export function referenceFrom(name: string, version: string, field = 'name'): string {
+  return version === '' ? modelFromWire(name, field) : `${modelFromWire(name, field)}@${version}`;
 }
 
 /**

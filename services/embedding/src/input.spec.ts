@@ -138,6 +138,31 @@ describe('encoded images', () => {
   });
 });
 
+describe('a request without a model', () => {
+  it('is refused by the field that is empty, at both doors', async () => {
+    const { client, inference } = service;
+    const value = { pixels: picture(32, 32), count: 1, width: 32, height: 32 };
+    const tensor = { name: 'image', datatype: 'UINT8', shape: [1n, 32n, 32n, 3n] };
+    const calls: [string, Promise<unknown>][] = [
+      ['model', client.embed({ images: { $case: 'raw', value } })],
+      ['model', client.loadModel({})],
+      ['model', client.unloadModel({})],
+      ['model', client.startEmbedDataset({ dataset: { name: 'drawn' } })],
+      ['model_name', inference.modelInfer({ inputs: [tensor], rawInputContents: [picture(32, 32)] })],
+      ['name', inference.modelMetadata({ version: '1' })],
+      ['name', inference.modelReady({})],
+      ['model_name', inference.repositoryModelLoad({})],
+      ['model_name', inference.repositoryModelUnload({})],
+    ];
+    const outcomes = await Promise.allSettled(calls.map(([, call]) => call));
+    outcomes.forEach((outcome, i) =>
+      expect(outcome).toMatchObject({
+        reason: { code: 'INVALID_ARGUMENT', violations: [{ field: calls[i]?.[0] }] },
+      }),
+    );
+  });
+});
+
 describe('images that cannot be used', () => {
   it('cost nothing and are named, five hundred of them, while the others of their request are answered', async () => {
     const good = await asSharp(32, 32).png().toBuffer();

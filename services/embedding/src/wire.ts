@@ -54,6 +54,12 @@ export function featureKindFromWire(kind: WireFeatureKind): FeatureKind {
   }
 }
 
+/** The model that a request names. @throws KindredError INVALID_ARGUMENT, by `field`, where it names none. */
+export function modelFromWire(model: string, field: string): string {
+  if (model !== '') return model;
+  throw invalidField(field, 'got nothing; needed: a model as NAME, NAME@VERSION or NAME@ALIAS (ListModels lists them)');
+}
+
 /** The split as part of an artifact's key. */
 export function splitText(split: Split): string {
   return splitTexts[split] ?? 'train';
