@@ -40,8 +40,8 @@ export function createDatasetJobs({ store, models, peers }: DatasetJobsParts, ma
         const dimension = kind === 'backbone' ? facts.backboneDimension : facts.embeddingDimension;
         const ownPrefix = `features/${model.name}/${keyPart(dataset.name)}-${splitText(dataset.split)}`;
         const prefix = keyPrefix === '' ? ownPrefix : allowedPrefix(keyPrefix);
-        const featuresKey = checkedKey(`${prefix}-features.npy`);
-        const labelsKey = checkedKey(`${prefix}-labels.npy`);
+        const field = keyPrefix === '' ? 'dataset.name' : 'key_prefix';
+        const [featuresKey, labelsKey] = [keyOf(prefix, 'features', field), keyOf(prefix, 'labels', field)];
         const total = await ifAnswered(sizeOf(peers, dataset));
         if (indexId !== '') await ifAnswered(checkIndex(peers, indexId, dimension));
         const initial = { completed: 0, total: total ?? 0, dimension, featuresKey: '', labelsKey: '' };
@@ -76,6 +76,17 @@ function keyPart(name: string): string {
 function allowedPrefix(prefix: string): string {
   if (prefix.startsWith('features/')) return prefix;
   throw invalidField('key_prefix', `got '${prefix}'; allowed: features/…`);
+}
+
+/** Key of one file. @throws KindredError INVALID_ARGUMENT, by the `field` that made the prefix, for what no key can be. */
+function keyOf(prefix: string, file: string, field: string): string {
+  try {
+    return checkedKey(`${prefix}-${file}.npy`);
+  } catch {
+    const got = prefix.length > 200 ? `'${prefix.slice(0, 200)}…', ${prefix.length} characters` : `'${prefix}'`;
+    const allowed = "segments of letters, digits, '.', '_', '=', '-' joined by '/', at most 1000 characters";
+    throw invalidField(field, `got ${got} as the beginning of a key; allowed: ${allowed}`);
+  }
 }
 
 async function sizeOf({ augmentation }: Peers, dataset: DatasetReference): Promise<number> {

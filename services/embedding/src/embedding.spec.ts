@@ -271,9 +271,13 @@ describe('embedding service', () => {
       code: 'INVALID_ARGUMENT',
       violations: [{ field: 'index_id' }],
     });
-    for (const keyPrefix of ['runs/a/model', 'runs/victim/x', 'indexes/kin/topk', 'features', 'features/../runs/x']) {
+    for (const keyPrefix of [
+      ...['runs/a/model', 'runs/victim/x', 'indexes/kin/topk', 'features', 'features/../runs/x'],
+      ...['features/../../x', 'features/a b', `features/${'x'.repeat(1100)}`],
+    ]) {
       await expect(client.startEmbedDataset({ model: 'a', dataset, keyPrefix })).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
+        violations: [{ field: 'key_prefix' }],
       });
     }
     const started = await client.startEmbedDataset({ model: 'a', dataset });
