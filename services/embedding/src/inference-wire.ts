@@ -8,7 +8,7 @@ import type {
 } from '@kindred/protocol/inference';
 import { bytesOf } from '@kindred/service-runtime';
 import type { EmbedImagesResult, FeatureKind } from './embed-images.js';
-import type { ImageBatch } from './images/image-batch.js';
+import type { ImageBatch, ImageName } from './images/image-batch.js';
 import type { ModelDescription } from './models/served-models.js';
 import { microseconds, modelFromWire } from './wire.js';
 
@@ -57,7 +57,9 @@ export function imageBatchFromTensors({ inputs, rawInputContents }: ModelInferRe
       const count = shape.reduce((product, size) => product * size, 1);
       if (shape.length === 0 || shape.some((size) => size < 0) || count !== images.length)
         throw invalidField('inputs[0].shape', `got [${shape.join(', ')}] with ${images.length} values; allowed: [n]`);
-      return { kind: 'encoded', images, field: 'inputs[0]' };
+      // A position behind the input's own would read as a place in the protocol's message, which it is not where values are raw.
+      const nameOf = (index: number): ImageName => ({ field: 'inputs[0]', which: `image ${index} of the batch: ` });
+      return { kind: 'encoded', images, field: 'inputs[0]', nameOf };
     }
     default:
       throw invalidField('inputs[0].name', `got '${input.name}'; allowed: image, encoded`);

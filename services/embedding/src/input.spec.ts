@@ -216,6 +216,22 @@ describe('images that cannot be used', () => {
     await expect(service.client.embed(none)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('are named by input and position in the Open Inference Protocol', async () => {
+    const good = await asSharp(32, 32).png().toBuffer();
+    const bytesContents = [good, randomBytes(9), randomBytes(10)];
+    const inputs = [{ name: 'encoded', datatype: 'BYTES', shape: [3n], contents: { bytesContents } }];
+    await expect(service.inference.modelInfer({ modelName: 'm', inputs })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(
+        '2 of 3 images cannot be used; first: inputs[0]: image 1 of the batch: got 9',
+      ) as string,
+      violations: [
+        { field: 'inputs[0]', description: expect.stringContaining('image 1 of the batch') as string },
+        { field: 'inputs[0]', description: expect.stringContaining('image 2 of the batch') as string },
+      ],
+    });
+  });
+
   it('are refused by their header: thirty thousand pixels squared take no memory', async () => {
     const bomb = claimingPng(30_000, 30_000);
     const send = () =>

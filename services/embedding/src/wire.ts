@@ -84,7 +84,12 @@ const rawFields = { count: 'raw.count', height: 'raw.height', width: 'raw.width'
 export function imageBatchFromWire({ images }: EmbedRequest): ImageBatch {
   switch (images?.$case) {
     case 'encoded':
-      return { kind: 'encoded', images: images.value.images, field: 'encoded.images' };
+      return {
+        kind: 'encoded',
+        images: images.value.images,
+        field: 'encoded.images',
+        nameOf: (index) => ({ field: `encoded.images[${index}]` }),
+      };
     case 'raw':
       return { kind: 'raw', ...images.value, fields: rawFields };
     case undefined:

@@ -8,10 +8,20 @@ export type ImageBatch = EncodedBatch | RawBatch;
 export interface EncodedBatch {
   readonly kind: 'encoded';
   readonly images: readonly Uint8Array[];
-  /** Name of the images in errors: image 3 is `field[3]`. */
+  /** The field that holds them, as errors about all of them have it. */
   readonly field: string;
+  /** What errors call the image at a position of the request. */
+  readonly nameOf: (index: number) => ImageName;
   /** Positions of the images in the request, where they are a part of it. @default 0, 1, 2… */
   readonly indices?: readonly number[];
+}
+
+/** What errors call one image. */
+export interface ImageName {
+  /** The field of the request that is at fault. */
+  readonly field: string;
+  /** Before what is said of the image, where the field alone does not tell which it is. @default nothing */
+  readonly which?: string;
 }
 
 /** Pixels. */

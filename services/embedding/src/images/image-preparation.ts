@@ -28,7 +28,7 @@ export function createImagePreparation(limits: ImageLimits, threads: number): Im
   const { maxImagePixels, maxSide, maxRequestPixels } = limits;
 
   const prepareEncoded = (
-    { images, field, indices }: EncodedBatch,
+    { images, nameOf, indices }: EncodedBatch,
     transform: ImageTransform,
     signal: AbortSignal,
   ): Promise<Uint8Array>[] => {
@@ -39,7 +39,7 @@ export function createImagePreparation(limits: ImageLimits, threads: number): Im
       const limited = { maxImagePixels, maxSide, request, maxRequestPixels };
       return pool.run(
         'decode',
-        { bytes: own, field: `${field}[${indices?.[i] ?? i}]`, transform, ...limited },
+        { bytes: own, name: nameOf(indices?.[i] ?? i), transform, ...limited },
         // A signal would end a thread that has begun; the thread looks at `request` instead.
         { transfer: [own.buffer as ArrayBuffer] },
       );

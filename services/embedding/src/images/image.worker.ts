@@ -5,14 +5,15 @@ import { workerTask } from '@kindred/workers';
 import sharp from 'sharp';
 import { background } from './background.js';
 import { imageKind, imageKinds } from './image-kind.js';
+import type { ImageName } from './image-batch.js';
 import type { ImageTransform } from './image-transform.js';
 
 /** An encoded image, and what may be spent on it. */
 export interface DecodeRequest {
   /** JPEG, PNG, WebP, AVIF or GIF. */
   readonly bytes: Uint8Array;
-  /** Name in errors, e.g. `encoded.images[3]`. */
-  readonly field: string;
+  /** Its name in errors. */
+  readonly name: ImageName;
   readonly transform: ImageTransform;
   /** Pixels that it may have. */
   readonly maxImagePixels: number;
@@ -57,9 +58,9 @@ function transformed(image: RgbImage, options: ImageTransform): Uint8Array {
 }
 
 async function decoded(request: DecodeRequest): Promise<RgbImage> {
-  const { bytes, field, maxImagePixels } = request;
+  const { bytes, name, maxImagePixels } = request;
   if (imageKind(bytes) === null) {
-    throw invalidField(field, `got ${bytes.length} bytes of another kind; allowed: ${imageKinds.join(', ')}`);
+    throw invalidImage(name, `got ${bytes.length} bytes of another kind; allowed: ${imageKinds.join(', ')}`);
   }
   try {
     // The limit holds for what the decoder finds, whatever the header that was read before says.
@@ -76,25 +77,30 @@ async function decoded(request: DecodeRequest): Promise<RgbImage> {
   } catch (cause) {
     if (cause instanceof KindredError) throw cause;
     const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw invalidField(field, `got ${bytes.length} bytes that cannot be decoded: ${reason}; allowed: a whole image`);
+    throw invalidImage(name, `got ${bytes.length} bytes that cannot be decoded: ${reason}; allowed: a whole image`);
   }
 }
 
 /** Counts the image's pixels before they are decoded. */
 function spend(image: DecodeRequest, width: number, height: number): void {
-  const { field, maxImagePixels, maxSide, request, maxRequestPixels } = image;
+  const { name, maxImagePixels, maxSide, request, maxRequestPixels } = image;
   const pixels = width * height;
   if (pixels > maxImagePixels || Math.max(width, height) > maxSide) {
-    throw invalidField(
-      field,
+    throw invalidImage(
+      name,
       `got ${width}×${height} pixels; allowed: ${maxImagePixels} pixels an image, ${maxSide} a side`,
     );
   }
   const total = Atomics.add(request, 0, BigInt(pixels)) + BigInt(pixels);
   if (total <= BigInt(maxRequestPixels)) return;
+  const { field, which = '' } = name;
   throw new KindredError(
     'RESOURCE_EXHAUSTED',
-    `${field}: got ${total} pixels up to this image; allowed: ${maxRequestPixels} a request; send fewer images`,
-    { violations: [{ field, description: `got ${total} pixels so far; allowed: ${maxRequestPixels}` }] },
+    `${field}: ${which}got ${total} pixels up to this image; allowed: ${maxRequestPixels} a request; send fewer images`,
+    { violations: [{ field, description: `${which}got ${total} pixels so far; allowed: ${maxRequestPixels}` }] },
   );
+}
+
+function invalidImage({ field, which = '' }: ImageName, description: string): KindredError {
+  return invalidField(field, `${which}${description}`);
 }
