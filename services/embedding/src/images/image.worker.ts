@@ -4,6 +4,7 @@ import { KindredError, invalidField } from '@kindred/errors';
 import { workerTask } from '@kindred/workers';
 import sharp from 'sharp';
 import { background } from './background.js';
+import { decoderFault } from './decoder-fault.js';
 import { imageKind, imageKinds } from './image-kind.js';
 import type { ImageName } from './image-batch.js';
 import type { ImageTransform } from './image-transform.js';
@@ -76,7 +77,7 @@ async function decoded(request: DecodeRequest): Promise<RgbImage> {
     return { data, height: info.height, width: info.width };
   } catch (cause) {
     if (cause instanceof KindredError) throw cause;
-    const reason = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
+    const reason = decoderFault(cause, bytes);
     throw invalidImage(name, `got ${bytes.length} bytes that cannot be decoded: ${reason}; allowed: a whole image`);
   }
 }
