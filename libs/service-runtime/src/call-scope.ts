@@ -14,11 +14,22 @@ export interface CallScope {
   readonly caller: string | null;
 }
 
+/** How long before its deadline is over here a caller that goes by it may leave. */
+const earliestLeaveMs = 50;
+
 const scopes = new AsyncLocalStorage<CallScope | undefined>();
 
 /** The call that the running code serves; undefined outside of calls. */
 export function currentCall(): CallScope | undefined {
   return scopes.getStore();
+}
+
+/**
+ * Whether the running code's call, if its caller has left, was left because its deadline has passed: gRPC tells a server of both in the
+ * same way. A caller's own clock starts before the call is here, so that it may leave a little before the deadline is over here.
+ */
+export function isPastDeadline(): boolean {
+  return Date.now() >= (scopes.getStore()?.deadlineMs ?? Infinity) - earliestLeaveMs;
 }
 
 /** Runs work that outlives the call that starts it: it keeps the request's id and trace, and has no deadline. */

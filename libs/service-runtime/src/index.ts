@@ -9,7 +9,7 @@ export { clientSecurity, openClient, type ClientSecurity } from './client-securi
 export type { CallDeadline } from './deadlines.js';
 export { roleAllows, type Role, type RpcRole, type RpcRoles } from './access.js';
 export { createHealthBoard, type HealthBoard, type ServerHealth } from './health.js';
-export { currentCall, outlivingCall, type CallScope } from './call-scope.js';
+export { currentCall, isPastDeadline, outlivingCall, type CallScope } from './call-scope.js';
 export { startTelemetry, withSpan, type Telemetry } from './telemetry.js';
 export { createPeerPolicy, type PeerCallOptions, type PeerPolicy, type PeerPolicyOptions } from './peer-policy.js';
 export { coresOfMachine } from './cores.js';

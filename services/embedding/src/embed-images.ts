@@ -1,5 +1,6 @@
 // What both doors do with a request: admit it, prepare its images, have them embedded with those of others, gather the vectors.
 import { KindredError, isKindredError, toKindredError, type FieldViolation } from '@kindred/errors';
+import { isPastDeadline } from '@kindred/service-runtime';
 import type { EmbeddedImage, Caller } from './engine/batch-queue.js';
 import { enterPatiently } from './engine/enter-patiently.js';
 import { checkBatch, imageBytes, imageCount, type ImageBatch, type ImageLimits } from './images/image-batch.js';
@@ -84,7 +85,9 @@ export function createEmbedImages({ models, preparation, limits, cache }: EmbedI
         release();
       }
     } catch (thrown) {
-      metrics.errors.inc({ scope: 'request', reason: toKindredError(thrown).code });
+      const { code } = toKindredError(thrown);
+      const reason = code === 'CANCELLED' && isPastDeadline() ? 'DEADLINE_EXCEEDED' : code;
+      metrics.errors.inc({ scope: 'request', reason });
       throw thrown;
     }
   };

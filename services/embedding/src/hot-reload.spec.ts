@@ -311,6 +311,38 @@ describe('answers', () => {
     expect(counts).toEqual([200, 200, 200, 200, 200, 200]);
   });
 
+  it('that nobody waits for are counted by why: a deadline, or a caller that left', async () => {
+    await service.put('counted', 1);
+    await service.client.loadModel({ model: 'counted' });
+    const counted = async (reason: string): Promise<number> => {
+      const text = await (await fetch(`http://${service.metricsAddress}/metrics`)).text();
+      const line = `kindred_embedding_errors_total{scope="request",reason="${reason}"} `;
+      return Number(
+        text
+          .split('\n')
+          .find((one) => one.startsWith(line))
+          ?.slice(line.length) ?? 0,
+      );
+    };
+    const value = { pixels: randomBytes(200 * 3072), count: 200, height: 32, width: 32 };
+    const request = { model: 'counted', images: { $case: 'raw' as const, value } };
+    const before = [await counted('DEADLINE_EXCEEDED'), await counted('CANCELLED')] as const;
+    // Calls that end before they are at the model are counted nowhere: until one was.
+    const late = async (): Promise<number> => {
+      await Promise.allSettled([1, 2].map(() => service.client.embed(request, { deadlineMs: 5 })));
+      return counted('DEADLINE_EXCEEDED');
+    };
+    await expect.poll(late, { timeout: 30_000 }).toBeGreaterThan(before[0]);
+    expect(await counted('CANCELLED')).toBe(before[1]);
+    const left = async (): Promise<number> => {
+      await Promise.allSettled(
+        [1, 2].map(() => service.client.embed(request, { deadlineMs: 60_000, signal: AbortSignal.timeout(5) })),
+      );
+      return counted('CANCELLED');
+    };
+    await expect.poll(left, { timeout: 30_000 }).toBeGreaterThan(before[1]);
+  });
+
   it('are not waited for past a deadline: what is late gives its place to others', async () => {
     await service.put('late', 1);
     await service.client.loadModel({ model: 'late' });

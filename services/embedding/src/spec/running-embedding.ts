@@ -29,6 +29,7 @@ export function smallModel(seed: number, resizeSide: number | null = 32): Uint8A
 export interface RunningEmbedding {
   readonly store: ArtifactStore;
   readonly address: string;
+  readonly metricsAddress: string;
   readonly client: Connection<typeof EmbeddingServiceDefinition>['client'];
   readonly inference: Connection<typeof GRPCInferenceServiceDefinition>['client'];
   /** Puts a model of random weights into the store. */
@@ -81,12 +82,13 @@ export async function startEmbedding(limits: Partial<ConfiguredLimits> = {}): Pr
     onClose: () => embedding.close(),
     logger,
   });
-  const { address } = service;
+  const { address, metricsAddress } = service;
   const own = connect(EmbeddingServiceDefinition, { service: 'embedding', address });
   const inference = connect(GRPCInferenceServiceDefinition, { service: 'embedding', address });
   return {
     store,
     address,
+    metricsAddress,
     client: own.client,
     inference: inference.client,
     async put(name, seed, resizeSide) {
