@@ -1,5 +1,6 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import type { ImageDecoderLimits } from '@kindred/datasets';
+import { invalidField } from '@kindred/errors';
 import { coresOfMachine, fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
 
 /** Settings of the data-augmentation service. */
@@ -31,7 +32,7 @@ const mostThreads = 8;
 
 /**
  * Reads the settings.
- * @throws KindredError INVALID_ARGUMENT that names each variable that cannot be used.
+ * @throws KindredError INVALID_ARGUMENT that names each variable that cannot be used, or one that contradicts another.
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const network = networkFields('data-augmentation');
@@ -52,6 +53,16 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS: fields.integer(1, 4096).default(16),
   });
   const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;
+  const [imagePixels, callPixels] = [
+    values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
+    values.KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS,
+  ];
+  if (callPixels < imagePixels) {
+    throw invalidField(
+      'KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS',
+      `got ${callPixels}; allowed: ${imagePixels} (KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS) and more, so that each image that is allowed has room`,
+    );
+  }
   return Object.freeze({
     network: network.read(values),
     roots: [first, ...others] as const,
@@ -64,8 +75,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     },
     maxStreams: values.KINDRED_DATA_AUGMENTATION_MAX_STREAMS,
     images: {
-      maxImagePixels: values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
-      maxCallPixels: values.KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS,
+      maxImagePixels: imagePixels,
+      maxCallPixels: callPixels,
       concurrency: values.KINDRED_DATA_AUGMENTATION_MAX_DECODING,
       maxCalls: values.KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS,
     },

@@ -14,6 +14,7 @@ describe('settings', () => {
 
   it.each([
     ['KINDRED_EMBEDDING_INSTANCES', { KINDRED_EMBEDDING_THREADS: '2', KINDRED_EMBEDDING_INSTANCES: '3' }],
+    ['KINDRED_EMBEDDING_MAX_CALL_PIXELS', { KINDRED_EMBEDDING_MAX_CALL_PIXELS: '5' }],
     ['KINDRED_EMBEDDING_MAX_QUEUED', { KINDRED_EMBEDDING_MAX_QUEUED: '10' }],
   ])('that contradict others are refused by %s', (field, environment) => {
     expect(() => loadConfig(environment)).toThrow(

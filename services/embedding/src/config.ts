@@ -105,7 +105,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   });
 }
 
-/** @throws KindredError INVALID_ARGUMENT where a request of the largest size would never fit into the queue. */
+/** @throws KindredError INVALID_ARGUMENT where a request of the largest size would never fit into the queue, or an image into a request. */
 function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits {
   const number = (name: string): number => values[`KINDRED_EMBEDDING_${name}`] as number;
   const [maxImages, maxDepth] = [number('MAX_IMAGES'), number('MAX_QUEUED')];
@@ -115,12 +115,19 @@ function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits
       `got ${maxDepth}; allowed: ${maxImages} (KINDRED_EMBEDDING_MAX_IMAGES) and more, so that every request can be admitted`,
     );
   }
+  const [maxImagePixels, maxRequestPixels] = [number('MAX_IMAGE_PIXELS'), number('MAX_CALL_PIXELS')];
+  if (maxRequestPixels < maxImagePixels) {
+    throw invalidField(
+      'KINDRED_EMBEDDING_MAX_CALL_PIXELS',
+      `got ${maxRequestPixels}; allowed: ${maxImagePixels} (KINDRED_EMBEDDING_MAX_IMAGE_PIXELS) and more, so that each image that is allowed has room`,
+    );
+  }
   return {
     maxImages,
     maxDepth,
     maxQueuedBytes: number('MAX_QUEUED_BYTES'),
-    maxImagePixels: number('MAX_IMAGE_PIXELS'),
-    maxRequestPixels: number('MAX_CALL_PIXELS'),
+    maxImagePixels,
+    maxRequestPixels,
     maxBatch: number('MAX_BATCH'),
     instances: instancesFrom(values),
     maxDelayMs: number('MAX_DELAY_MS'),
