@@ -4,6 +4,7 @@ export type { RunningService, ServiceOptions, ServiceRegistrar } from './service
 export type { Overload } from './refusals.js';
 export { fields, readConfig } from './config.js';
 export { networkFields, type NetworkConfig, type ServerSecurity } from './network-config.js';
+export { unknownVariables, type UnknownVariable } from './unknown-variables.js';
 export { connect } from './client.js';
 export { clientSecurity, openClient, type ClientSecurity } from './client-security.js';
 export type { CallDeadline } from './deadlines.js';

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { fields } from './config.js';
 import { services, variablePrefix, type ServiceName } from './services.js';
 import { isLoopback } from './client-security.js';
+import type { UnknownVariable } from './unknown-variables.js';
 
 /** Whom a service lets in. */
 export interface ServerSecurity {
@@ -43,6 +44,8 @@ export interface NetworkConfig {
   readonly accessLog?: boolean;
   /** @default plaintext, no tokens */
   readonly security?: ServerSecurity;
+  /** Variables that look like settings and are none; the start warns of them. @default none */
+  readonly unknownVariables?: readonly UnknownVariable[];
 }
 
 /** The environment variables of a service's {@link NetworkConfig}, with defaults, and how to read them out. */
@@ -67,7 +70,10 @@ export function networkFields(name: ServiceName) {
     KINDRED_PLAINTEXT_TOKENS: fields.flag().default(false),
     KINDRED_RELOAD_MS: fields.integer(100, 3_600_000).default(5000),
   } as Record<string, z.ZodType>;
-  const read = (values: Readonly<Record<string, unknown>>): NetworkConfig => {
+  const read = (
+    values: Readonly<Record<string, unknown>>,
+    unknownVariables: readonly UnknownVariable[] = [],
+  ): NetworkConfig => {
     const text = (key: string): string | null => (values[key] as string | undefined) ?? null;
     const security: ServerSecurity = {
       certFile: text('KINDRED_TLS_CERT_FILE'),
@@ -90,6 +96,7 @@ export function networkFields(name: ServiceName) {
       maxConnectionStreams: values['KINDRED_MAX_CONNECTION_STREAMS'] as number,
       accessLog: values['KINDRED_ACCESS_LOG'] as boolean,
       security,
+      unknownVariables,
     };
   };
   return { schema, read };

@@ -91,6 +91,11 @@ const openSecurity: ServerSecurity = { certFile: null, keyFile: null, clientCaFi
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { name, network } = options;
   const logger = options.logger ?? createLogger(name);
+  for (const { name: variable, nearest } of network.unknownVariables ?? [])
+    logger.warn(
+      { variable, nearest },
+      `${variable} is no setting of this service and has no effect; did you mean ${nearest}?`,
+    );
   const health = options.health ?? createHealthBoard();
   const draining = new AbortController();
   // Each stream listens; Node would warn of the eleventh listener.

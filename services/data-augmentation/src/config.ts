@@ -1,7 +1,14 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import type { ImageDecoderLimits } from '@kindred/datasets';
 import { invalidField } from '@kindred/errors';
-import { coresOfMachine, fields, networkFields, readConfig, type NetworkConfig } from '@kindred/service-runtime';
+import {
+  coresOfMachine,
+  fields,
+  networkFields,
+  readConfig,
+  unknownVariables,
+  type NetworkConfig,
+} from '@kindred/service-runtime';
 
 /** Settings of the data-augmentation service. */
 export interface Config {
@@ -36,7 +43,7 @@ const mostThreads = 8;
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const network = networkFields('data-augmentation');
-  const values = readConfig(environment, {
+  const schema = {
     ...network.schema,
     KINDRED_DATA_AUGMENTATION_ROOTS: fields.paths().default(['./kindred-data/datasets']),
     KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, coresOfMachine())),
@@ -51,7 +58,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
     KINDRED_DATA_AUGMENTATION_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, coresOfMachine())),
     KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS: fields.integer(1, 4096).default(16),
-  });
+  };
+  const values = readConfig(environment, schema);
   const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;
   const [imagePixels, callPixels] = [
     values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
@@ -64,7 +72,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   return Object.freeze({
-    network: network.read(values),
+    network: network.read(values, unknownVariables('data-augmentation', environment, schema)),
     roots: [first, ...others] as const,
     threads: values.KINDRED_DATA_AUGMENTATION_THREADS,
     cacheBytes: values.KINDRED_DATA_AUGMENTATION_CACHE_BYTES,

@@ -8,6 +8,7 @@ import {
   networkFields,
   readConfig,
   serviceAddressVariable,
+  unknownVariables,
   type NetworkConfig,
 } from '@kindred/service-runtime';
 
@@ -68,7 +69,7 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
   const network = networkFields('embedding');
   const augmentation = serviceAddressVariable('data-augmentation');
   const neighbors = serviceAddressVariable('neighbor-index');
-  const values: Record<string, unknown> = readConfig(environment, {
+  const schema = {
     ...network.schema,
     [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
     [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
@@ -91,9 +92,10 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),
     KINDRED_EMBEDDING_PEER_RETRY_MS: fields.integer(0, 600_000).default(3000),
-  });
+  };
+  const values: Record<string, unknown> = readConfig(environment, schema);
   return Object.freeze({
-    network: network.read(values),
+    network: network.read(values, unknownVariables('embedding', environment, schema)),
     artifactStore: values['KINDRED_ARTIFACT_STORE'] as string,
     dataAugmentationAddress: values[augmentation] as string,
     neighborIndexAddress: values[neighbors] as string,
