@@ -64,6 +64,8 @@ export interface ModelSource {
 }
 
 const runKey = /^runs\/([^/]+)\/model\.safetensors$/;
+/** Keys that are looked at for the names in an error; a page of S3. */
+const mostKeysLookedAt = 1000;
 /** A run's id with the version that {@link ResolvedModel} gives it. */
 const runVersion = /^([^@]+)@([0-9a-f]{12})$/;
 /** What is said of a file that cannot be read. */
@@ -115,6 +117,18 @@ export function createModelSource(store: ArtifactStore): ModelSource {
     }
   };
 
+  /** Names that could be meant, the registry's before those of runs; `…` at their end where there may be more. */
+  const knownNames = async (): Promise<string[]> => {
+    const names = new Set((await registry.list()).models.map(({ name }) => name));
+    let looked = 0;
+    for await (const { key } of store.list('runs/')) {
+      const run = runKey.exec(key)?.[1];
+      if (run !== undefined) names.add(run);
+      if (++looked === mostKeysLookedAt) return [...names, '…'];
+    }
+    return [...names];
+  };
+
   const ofRegistry = async (reference: string): Promise<ResolvedModel> => {
     const { name, version, key, sha256 } = await registry.resolve(reference);
     const { aliases } = await registry.get(name);
@@ -127,10 +141,12 @@ export function createModelSource(store: ArtifactStore): ModelSource {
       const [, run, version] = runVersion.exec(reference) ?? [];
       const named = run === undefined ? null : await ofRun(run);
       if (named !== null && named.version === version) return named;
-      // The registry itself would hash a run's file at each look; here it is hashed once a state of the file.
-      if (!reference.includes('@') && !(await isRegistered(reference))) {
-        const ofThisRun = await ofRun(reference);
+      const [name = ''] = reference.split('@', 1);
+      if (!(await isRegistered(name))) {
+        // The registry itself would hash a run's file at each look; here it is hashed once a state of the file.
+        const ofThisRun = reference === name ? await ofRun(name) : null;
         if (ofThisRun !== null) return ofThisRun;
+        throw notFound('model', reference, named === null ? await knownNames() : [`${named.name}@${named.version}`]);
       }
       try {
         return await ofRegistry(reference);
