@@ -1,4 +1,5 @@
 // Variables of the environment that look like settings of a service and are none: most likely mistyped.
+import { closest } from 'fastest-levenshtein';
 import { serviceAddressVariable, variablePrefix, type ServiceName } from './services.js';
 
 /** A variable that a service does not know. */
@@ -33,24 +34,5 @@ export function unknownVariables(
   return Object.keys(environment)
     .filter(isUnknown)
     .sort()
-    .map((variable) => ({ name: variable, nearest: nearestOf(variable, known) }));
-}
-
-function nearestOf(text: string, words: readonly string[]): string {
-  const distances = words.map((word) => editDistance(text, word));
-  return words[distances.indexOf(Math.min(...distances))] ?? '';
-}
-
-/** Single characters to insert, remove or replace (Levenshtein 1966). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+    .map((variable) => ({ name: variable, nearest: closest(variable, known) }));
 }
