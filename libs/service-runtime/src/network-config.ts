@@ -70,10 +70,7 @@ export function networkFields(name: ServiceName) {
     KINDRED_PLAINTEXT_TOKENS: fields.flag().default(false),
     KINDRED_RELOAD_MS: fields.integer(100, 3_600_000).default(5000),
   } as Record<string, z.ZodType>;
-  const read = (
-    values: Readonly<Record<string, unknown>>,
-    unknownVariables: readonly UnknownVariable[] = [],
-  ): NetworkConfig => {
+  const read = (values: Readonly<Record<string, unknown>>): NetworkConfig => {
     const text = (key: string): string | null => (values[key] as string | undefined) ?? null;
     const security: ServerSecurity = {
       certFile: text('KINDRED_TLS_CERT_FILE'),
@@ -96,7 +93,6 @@ export function networkFields(name: ServiceName) {
       maxConnectionStreams: values['KINDRED_MAX_CONNECTION_STREAMS'] as number,
       accessLog: values['KINDRED_ACCESS_LOG'] as boolean,
       security,
-      unknownVariables,
     };
   };
   return { schema, read };

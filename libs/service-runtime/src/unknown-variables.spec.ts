@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { networkFields, startService, unknownVariables } from './index.js';
+import { networkFields, startService } from './index.js';
 import { createLogger } from './logger.js';
+import { unknownVariables } from './unknown-variables.js';
 
 const schema = {
   ...networkFields('embedding').schema,

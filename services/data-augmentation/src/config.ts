@@ -1,12 +1,10 @@
 // The service's settings from the environment; the only reader of `process.env` in this service.
 import type { ImageDecoderLimits } from '@kindred/datasets';
-import { invalidField } from '@kindred/errors';
 import {
   coresOfMachine,
   fields,
-  networkFields,
-  readConfig,
-  unknownVariables,
+  readServiceConfig,
+  requireAtLeast,
   type NetworkConfig,
 } from '@kindred/service-runtime';
 
@@ -42,9 +40,7 @@ const mostThreads = 8;
  * @throws KindredError INVALID_ARGUMENT that names each variable that cannot be used, or one that contradicts another.
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
-  const network = networkFields('data-augmentation');
-  const schema = {
-    ...network.schema,
+  const { network, values } = readServiceConfig('data-augmentation', environment, {
     KINDRED_DATA_AUGMENTATION_ROOTS: fields.paths().default(['./kindred-data/datasets']),
     KINDRED_DATA_AUGMENTATION_THREADS: fields.integer(1, 256).default(Math.min(mostThreads, coresOfMachine())),
     // Holds STL-10's training, unlabelled and test images together (3.2 GB).
@@ -58,21 +54,16 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS: fields.integer(1, 2 ** 40).default(256 * 2 ** 20),
     KINDRED_DATA_AUGMENTATION_MAX_DECODING: fields.integer(1, 256).default(Math.min(4, coresOfMachine())),
     KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS: fields.integer(1, 4096).default(16),
-  };
-  const values = readConfig(environment, schema);
+  });
   const [first = './kindred-data/datasets', ...others] = values.KINDRED_DATA_AUGMENTATION_ROOTS;
-  const [imagePixels, callPixels] = [
-    values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
-    values.KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS,
-  ];
-  if (callPixels < imagePixels) {
-    throw invalidField(
-      'KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS',
-      `got ${callPixels}; allowed: ${imagePixels} (KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS) and more, so that each image that is allowed has room`,
-    );
-  }
+  requireAtLeast(
+    values,
+    'KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS',
+    'KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS',
+    'each image that is allowed has room',
+  );
   return Object.freeze({
-    network: network.read(values, unknownVariables('data-augmentation', environment, schema)),
+    network,
     roots: [first, ...others] as const,
     threads: values.KINDRED_DATA_AUGMENTATION_THREADS,
     cacheBytes: values.KINDRED_DATA_AUGMENTATION_CACHE_BYTES,
@@ -83,8 +74,8 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     },
     maxStreams: values.KINDRED_DATA_AUGMENTATION_MAX_STREAMS,
     images: {
-      maxImagePixels: imagePixels,
-      maxCallPixels: callPixels,
+      maxImagePixels: values.KINDRED_DATA_AUGMENTATION_MAX_IMAGE_PIXELS,
+      maxCallPixels: values.KINDRED_DATA_AUGMENTATION_MAX_CALL_PIXELS,
       concurrency: values.KINDRED_DATA_AUGMENTATION_MAX_DECODING,
       maxCalls: values.KINDRED_DATA_AUGMENTATION_MAX_AUGMENT_CALLS,
     },

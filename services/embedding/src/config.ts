@@ -5,10 +5,9 @@ import {
   defaultServiceAddress,
   fields,
   memoryOfMachine,
-  networkFields,
-  readConfig,
+  readServiceConfig,
+  requireAtLeast,
   serviceAddressVariable,
-  unknownVariables,
   type NetworkConfig,
 } from '@kindred/service-runtime';
 
@@ -66,11 +65,9 @@ export interface ConfiguredLimits {
  * @throws KindredError INVALID_ARGUMENT that names each variable that cannot be used.
  */
 export function loadConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
-  const network = networkFields('embedding');
   const augmentation = serviceAddressVariable('data-augmentation');
   const neighbors = serviceAddressVariable('neighbor-index');
-  const schema = {
-    ...network.schema,
+  const { network, values } = readServiceConfig('embedding', environment, {
     [augmentation]: fields.text().default(defaultServiceAddress('data-augmentation')),
     [neighbors]: fields.text().default(defaultServiceAddress('neighbor-index')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
@@ -92,10 +89,9 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
     KINDRED_EMBEDDING_CACHE_BYTES: fields.integer(0, 2 ** 50).default(0),
     KINDRED_EMBEDDING_MAX_JOBS: fields.integer(1, 100).default(4),
     KINDRED_EMBEDDING_PEER_RETRY_MS: fields.integer(0, 600_000).default(3000),
-  };
-  const values: Record<string, unknown> = readConfig(environment, schema);
+  });
   return Object.freeze({
-    network: network.read(values, unknownVariables('embedding', environment, schema)),
+    network,
     artifactStore: values['KINDRED_ARTIFACT_STORE'] as string,
     dataAugmentationAddress: values[augmentation] as string,
     neighborIndexAddress: values[neighbors] as string,
@@ -110,26 +106,16 @@ export function loadConfig(environment: Readonly<Record<string, string | undefin
 /** @throws KindredError INVALID_ARGUMENT where a request of the largest size would never fit into the queue, or an image into a request. */
 function limitsFrom(values: Readonly<Record<string, unknown>>): ConfiguredLimits {
   const number = (name: string): number => values[`KINDRED_EMBEDDING_${name}`] as number;
-  const [maxImages, maxDepth] = [number('MAX_IMAGES'), number('MAX_QUEUED')];
-  if (maxDepth < maxImages) {
-    throw invalidField(
-      'KINDRED_EMBEDDING_MAX_QUEUED',
-      `got ${maxDepth}; allowed: ${maxImages} (KINDRED_EMBEDDING_MAX_IMAGES) and more, so that every request can be admitted`,
-    );
-  }
-  const [maxImagePixels, maxRequestPixels] = [number('MAX_IMAGE_PIXELS'), number('MAX_CALL_PIXELS')];
-  if (maxRequestPixels < maxImagePixels) {
-    throw invalidField(
-      'KINDRED_EMBEDDING_MAX_CALL_PIXELS',
-      `got ${maxRequestPixels}; allowed: ${maxImagePixels} (KINDRED_EMBEDDING_MAX_IMAGE_PIXELS) and more, so that each image that is allowed has room`,
-    );
-  }
+  const requireRoom = (name: string, least: string, aim: string): void =>
+    requireAtLeast(values, `KINDRED_EMBEDDING_${name}`, `KINDRED_EMBEDDING_${least}`, aim);
+  requireRoom('MAX_QUEUED', 'MAX_IMAGES', 'every request can be admitted');
+  requireRoom('MAX_CALL_PIXELS', 'MAX_IMAGE_PIXELS', 'each image that is allowed has room');
   return {
-    maxImages,
-    maxDepth,
+    maxImages: number('MAX_IMAGES'),
+    maxDepth: number('MAX_QUEUED'),
     maxQueuedBytes: number('MAX_QUEUED_BYTES'),
-    maxImagePixels,
-    maxRequestPixels,
+    maxImagePixels: number('MAX_IMAGE_PIXELS'),
+    maxRequestPixels: number('MAX_CALL_PIXELS'),
     maxBatch: number('MAX_BATCH'),
     instances: instancesFrom(values),
     maxDelayMs: number('MAX_DELAY_MS'),

@@ -4,10 +4,8 @@ import {
   coresOfMachine,
   defaultServiceAddress,
   fields,
-  networkFields,
-  readConfig,
+  readServiceConfig,
   serviceAddressVariable,
-  unknownVariables,
   type NetworkConfig,
 } from '@kindred/service-runtime';
 import { defaultMaintenance } from './collection/maintenance.js';
@@ -41,11 +39,9 @@ const memoryShare = 0.7;
 
 /** Reads the settings. @throws KindredError INVALID_ARGUMENT naming each variable that cannot be used. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const network = networkFields('neighbor-index');
   const embedding = serviceAddressVariable('embedding');
   const machineMib = Math.floor((Math.min(totalmem(), process.constrainedMemory() || Infinity) * memoryShare) / mib);
-  const schema = {
-    ...network.schema,
+  const { network, values } = readServiceConfig('neighbor-index', environment, {
     ...weaviateFields,
     [embedding]: fields.text().default(defaultServiceAddress('embedding')),
     KINDRED_ARTIFACT_STORE: fields.text().default('./kindred-data/artifacts'),
@@ -59,12 +55,11 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_NEIGHBOR_INDEX_GROWING_ROWS: fields.integer(1, 10_000_000).default(defaultMaintenance.growingRows),
     KINDRED_NEIGHBOR_INDEX_BUILD_THREADS: fields.integer(1, 256).default(1),
     KINDRED_NEIGHBOR_INDEX_SEARCH_THREADS: fields.integer(1, 256).default(Math.min(256, coresOfMachine())),
-  };
-  const values = readConfig(environment, schema);
+  });
   const number = (name: string): number =>
     (values as Record<string, unknown>)[`KINDRED_NEIGHBOR_INDEX_${name}`] as number;
   return Object.freeze({
-    network: network.read(values, unknownVariables('neighbor-index', environment, schema)),
+    network,
     artifactStore: values.KINDRED_ARTIFACT_STORE as string,
     dataFolder: values.KINDRED_NEIGHBOR_INDEX_DATA as string,
     embeddingAddress: (values as Record<string, unknown>)[embedding] as string,

@@ -6,10 +6,9 @@ import {
   coresOfMachine,
   defaultServiceAddress,
   fields,
-  networkFields,
   readConfig,
+  readServiceConfig,
   serviceAddressVariable,
-  unknownVariables,
   type NetworkConfig,
 } from '@kindred/service-runtime';
 import type { TensorFlowOptions } from '@kindred/tensorflow-native';
@@ -101,9 +100,7 @@ export function loadTrainingRunConfig(environment: NodeJS.ProcessEnv = process.e
 
 /** Reads and checks the environment. @throws KindredError INVALID_ARGUMENT naming each wrong variable. */
 export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const network = networkFields('trainer');
-  const schema = {
-    ...network.schema,
+  const { network, values } = readServiceConfig('trainer', environment, {
     ...trainingFields,
     KINDRED_TRAINER_MAX_PENDING_RUNS: fields.integer(1, 100_000).default(100),
     KINDRED_TRAINER_EXECUTOR: fields.choice('process', 'kubernetes').default('process'),
@@ -113,10 +110,9 @@ export function loadConfig(environment: NodeJS.ProcessEnv = process.env): Config
     KINDRED_TRAINER_POLL_MS: fields.integer(50, 60_000).default(2_000),
     KINDRED_TRAINER_IDENTITY: fields.text().default(`${hostname()}_${randomUUID()}`),
     KINDRED_TRAINER_LEASE_MS: fields.integer(3_000, 3_600_000).default(120_000),
-  };
-  const values: Record<string, unknown> = readConfig(environment, schema);
+  });
   return Object.freeze({
-    network: network.read(values, unknownVariables('trainer', environment, schema)),
+    network,
     ...trainingConfig(values),
     maxPendingRuns: values['KINDRED_TRAINER_MAX_PENDING_RUNS'] as number,
     kubernetes: values['KINDRED_TRAINER_EXECUTOR'] === 'kubernetes' ? kubernetesConfig(values) : null,
