@@ -40,14 +40,11 @@ export function imageBatchFromTensors({ inputs, rawInputContents }: ModelInferRe
       const [count = 0, height = 0, width = 0, channels = 0] = shape;
       if (shape.length !== 4 || channels !== 3)
         throw invalidField('inputs[0].shape', `got [${shape.join(', ')}]; allowed: [n, height, width, 3]`);
+      const values = contentsField(ownContents.UINT8);
       const beyond = uintContents.find((value) => value > 255);
-      if (beyond !== undefined)
-        throw invalidField('inputs[0].contents.uint_contents', `got ${beyond}; allowed: 0 to 255`);
+      if (beyond !== undefined) throw invalidField(values, `got ${beyond}; allowed: 0 to 255`);
       const pixels = raw ?? Uint8Array.from(uintContents);
-      const [ofShape, ofPixels] = [
-        'inputs[0].shape',
-        raw === undefined ? typedContents.UINT8 : 'raw_input_contents[0]',
-      ];
+      const [ofShape, ofPixels] = ['inputs[0].shape', raw === undefined ? values : 'raw_input_contents[0]'];
       const fields = { count: ofShape, height: ofShape, width: ofShape, pixels: ofPixels };
       return { kind: 'raw', pixels, count, height, width, fields };
     }
@@ -119,24 +116,26 @@ export function modelMetadata(model: ModelDescription): ModelMetadataResponse {
   };
 }
 
-/** Field of a tensor's values by its type, where they are not raw. */
-const typedContents = {
-  UINT8: 'inputs[0].contents.uint_contents',
-  BYTES: 'inputs[0].contents.bytes_contents',
-} as const;
+/** Where the contents of a tensor hold values of its type, if they are not raw. */
+const ownContents = { UINT8: 'uintContents', BYTES: 'bytesContents' } as const;
+
+/** A field of the input's contents as the protocol spells it. */
+function contentsField(name: string): string {
+  return `inputs[0].contents.${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+}
 
 /** Checks type, and that values are in one place alone: elsewhere they would be taken for none, or not be looked at. */
 function requireType({ datatype, name, contents }: InputTensor, allowed: 'UINT8' | 'BYTES', isRaw: boolean): void {
   if (datatype !== allowed)
     throw invalidField('inputs[0].datatype', `got '${datatype}' for '${name}'; allowed: ${allowed}`);
-  const own = isRaw ? '' : { UINT8: 'uintContents', BYTES: 'bytesContents' }[allowed];
+  const own = isRaw ? '' : ownContents[allowed];
   const [given] = Object.entries(contents ?? {}).find(([field, { length }]) => field !== own && length > 0) ?? [];
   if (given === undefined) return;
   throw invalidField(
-    `inputs[0].contents.${given.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+    contentsField(given),
     isRaw
       ? 'got values beside raw_input_contents; allowed: one of the two'
-      : `got values of '${allowed}' there; allowed: raw_input_contents[0] or ${typedContents[allowed]}`,
+      : `got values of '${allowed}' there; allowed: raw_input_contents[0] or ${contentsField(ownContents[allowed])}`,
   );
 }
 
